@@ -1,0 +1,36 @@
+"""The command line: the only place that knows all four stages.
+
+Each module here adds the commands of one concern. Stages are imported inside the commands, so
+that ``bizops --help`` does not wait for a compiler or a sampler to load.
+"""
+
+import sys
+
+import typer
+
+from bizops.cli import produce, services, stream
+from bizops.errors import BizopsError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="bizops",
+    help="Which campaigns cause people to buy: from touch and revenue events to attributed IACV.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for module in (services, produce, stream):
+    module.register(app)
+
+
+def main() -> None:
+    """Run one command; an error a person can mend is one sentence on standard error."""
+    try:
+        app()
+    except BizopsError as error:
+        print(f"bizops: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)

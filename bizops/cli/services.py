@@ -1,0 +1,116 @@
+"""``bizops up``, ``down``, ``status`` and ``doctor``."""
+
+import json
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from bizops.settings import Settings
+
+__all__ = ["register"]
+
+
+class Format(StrEnum):
+    """How data is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+FormatOption = Annotated[Format, typer.Option("--format", help="How to print it.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (up, down, status, doctor):
+        app.command()(command)
+
+
+def up(
+    brokers: Annotated[
+        int | None,
+        typer.Option(help="Kafka brokers: 1 or 3; as many as there are already, unless told."),
+    ] = None,
+) -> None:
+    """Start Kafka and PostgreSQL here, and return when both answer.
+
+    What runs already is left alone, what crashed is started again. BIZOPS_KAFKA and
+    BIZOPS_DATABASE_URL name services to use instead: those are only checked.
+
+    Example: bizops up --brokers 3
+    """
+    from bizops import local
+
+    settings = Settings.from_environment()
+    local.up(settings, brokers, say=lambda sentence: typer.echo(sentence, err=True))
+    for one in local.look(settings):
+        typer.echo(f"{one.service:<10} {one.health:<8} {one.address}")
+
+
+def down(
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Delete their data, logs and secrets too.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask before deleting.")] = False,
+) -> None:
+    """Stop what `bizops up` started; the data stays unless --purge is given.
+
+    Example: bizops down --purge --yes
+    """
+    from bizops import local
+
+    settings = Settings.from_environment()
+    if purge:
+        if not yes:
+            question = f"Delete all data of Kafka and PostgreSQL under {settings.home}?"
+            typer.confirm(question, abort=True)
+        local.purge(settings)
+        typer.echo(f"Stopped, and deleted the data under {settings.home}.")
+    elif local.down(settings):
+        typer.echo(f"Stopped; the data stays under {settings.home}.")
+    else:
+        typer.echo(f"Nothing runs under {settings.home}.")
+
+
+def status(output: FormatOption = Format.TABLE) -> None:
+    """Print what runs where, and whether it answers; exit code 1 unless all of it does.
+
+    Example: bizops status --format json
+    """
+    from bizops import local
+    from bizops.local.status import Health
+
+    settings = Settings.from_environment()
+    found = local.look(settings)
+    healthy = all(one.health is Health.HEALTHY for one in found)
+    if output is Format.JSON:
+        services = [asdict(one) for one in found]
+        content = {"home": settings.home, "healthy": healthy, "services": services}
+        typer.echo(json.dumps(content, indent=2, default=str))
+    else:
+        for one in found:
+            pid = one.pid if one.pid is not None else "-"
+            where = one.address or "-"
+            typer.echo(f"{one.service:<10} {one.health:<12} {pid:>8}  {where:<22} {one.note}")
+    raise typer.Exit(0 if healthy else 1)
+
+
+def doctor(output: FormatOption = Format.TABLE) -> None:
+    """Say what this machine lacks, a sentence each; exit code 1 if something necessary does.
+
+    Example: bizops doctor --format json
+    """
+    from bizops import local
+    from bizops.local.doctor import Verdict
+
+    found = local.examine(Settings.from_environment())
+    fine = all(one.verdict is not Verdict.MISSING for one in found)
+    if output is Format.JSON:
+        content = {"ok": fine, "checks": [asdict(one) for one in found]}
+        typer.echo(json.dumps(content, indent=2))
+    else:
+        for one in found:
+            typer.echo(f"{one.verdict:<8} {one.name:<17} {one.sentence}")
+    raise typer.Exit(0 if fine else 1)

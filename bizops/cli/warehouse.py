@@ -1,0 +1,166 @@
+"""``bizops migrate``, ``transform`` and ``report``."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bizops.errors import UsageError
+from bizops.settings import Settings
+
+if TYPE_CHECKING:
+    from bizops.database import Connection
+    from warehouse.question import Question
+    from warehouse.report import CreditRow
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(migrate)
+    app.command()(transform)
+    app.command()(report)
+
+
+def migrate() -> None:
+    """Bring the database's schema to the newest revision; harmless if it is there already.
+
+    Example: bizops migrate
+    """
+    from bizops.endpoints import find_endpoints
+    from warehouse.schema import migrate as bring_up_to_date
+
+    endpoints = find_endpoints(Settings.from_environment())
+    found, now = bring_up_to_date(endpoints.database_url)
+    typer.echo(f"Already at revision {now}." if found == now else f"Now at revision {now}.")
+
+
+def transform(
+    select: Annotated[
+        list[str] | None,
+        typer.Option(help="Only these: a dbt selector, such as +account_timeline; repeatable."),
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Forget what dbt remembers.")] = False,
+) -> None:
+    """Build the marts with dbt, and test them.
+
+    The marts (tables in the schema `marts`) are campaign_performance, channel_performance and
+    account_timeline. Credit is of the newest published run; before the first it is empty.
+
+    Example: bizops transform --select +account_timeline
+    """
+    from rich.console import Console
+
+    from bizops.endpoints import find_endpoints
+    from warehouse.transform import transform as build
+
+    settings = Settings.from_environment()
+    endpoints = find_endpoints(settings)
+    with Console(stderr=True).status("dbt builds and tests the marts…"):
+        built = build(settings, endpoints.database_url, select=tuple(select or ()), full=full)
+    for name, rows in sorted(built.rows.items()):
+        typer.echo(f"marts.{name:<22} {rows:>9,} rows")
+    typer.echo(f"{built.models} models built, {built.tests} tests passed.")
+
+
+def report(
+    by: Annotated[str, typer.Option(help="channel, campaign, or account (organization).")],
+    period: Annotated[str, typer.Option(help="day, week, month, quarter or all.")] = "all",
+    model: Annotated[
+        str,
+        typer.Option(
+            help="bayesian, first_touch, last_touch, linear, time_decay or position_based."
+        ),
+    ] = "bayesian",
+    lookback: Annotated[
+        float | None,
+        typer.Option(help="A rule counts touches up to so many days before the conversion."),
+    ] = None,
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day, in UTC.")
+    ] = None,
+    last: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day, in UTC.")
+    ] = None,
+    currency: Annotated[
+        str | None, typer.Option(help="Amounts in this currency only, such as EUR.")
+    ] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            envvar="BIZOPS_MARGIN",
+            help="Share of IACV left after the cost of serving it, such as 0.8: LTV needs it.",
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Most rows of a period, the (baseline) aside.")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="table, json or csv.")] = "table",
+) -> None:
+    """Say what each channel, campaign or account cost and brought.
+
+    What no campaign gets is the row (baseline), so that the column of IACV adds up to all there
+    is. What cannot be known is empty, never 0. docs/metrics.md defines each figure.
+
+    Example: bizops report --by campaign --period month --from 2026-01-01 --format csv
+    """
+    import sys
+
+    from rich.console import Console
+
+    from bizops.database import opened
+    from bizops.endpoints import find_endpoints
+    from warehouse import formats
+    from warehouse.question import Question
+    from warehouse.report import report as answer
+
+    if form not in ("table", "json", "csv"):
+        raise UsageError(f"no format {form!r}; have table, json, csv")
+    question = Question(
+        by=by,
+        period=period,
+        model=model,
+        first_day=_day(first),
+        last_day=_day(last),
+        currency=currency,
+        margin=margin,
+        limit=limit,
+    )
+    endpoints = find_endpoints(Settings.from_environment())
+    with opened(endpoints.database_url, application="bizops-report") as connection:
+        rows = _credit_rows(connection, question, lookback)
+        found = answer(connection, question, credit_rows=rows)
+    if form == "table":
+        width = Console().width if sys.stdout.isatty() else 120
+        typer.echo(formats.as_table(found, width=width))
+        return
+    typer.echo(formats.describe_run(found.run), err=True)
+    shown = formats.as_json(found) + "\n" if form == "json" else formats.as_csv(found)
+    typer.echo(shown, nl=False)
+
+
+def _credit_rows(
+    connection: "Connection", question: "Question", lookback: float | None
+) -> "Iterable[CreditRow] | None":
+    """Credit of a rule by another window than the run's; None where the run's will do."""
+    from warehouse.report import read_run
+
+    if lookback is None:
+        return None
+    if question.model == "bayesian":
+        raise UsageError(
+            "--lookback is for rules: the Bayesian model learns how long touches work"
+        )
+    if not lookback > 0:
+        raise UsageError(f"--lookback is {lookback:g}; expected days, above 0")
+    if read_run(connection).lookback_days == lookback:
+        return None
+    from attribution import credit_by_rule
+
+    return credit_by_rule(connection, question.model, lookback)
+
+
+def _day(moment: datetime | None) -> date | None:
+    return None if moment is None else moment.date()

@@ -1,0 +1,268 @@
+"""Apache Kafka in KRaft mode: each broker's configuration, its process, and whether it answers."""
+
+import logging
+import os
+import subprocess
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from bizops.errors import ServiceError
+from bizops.local.binaries import java_binary
+from bizops.local.jars import default_cache, fetch_jars
+from bizops.local.ports import HOST, is_listening
+from bizops.local.processes import Process, find_in_folder, is_running, spawn, stop, tail
+from bizops.local.state import Broker, Installation
+
+__all__ = [
+    "answers",
+    "await_brokers",
+    "broker_config",
+    "live_brokers",
+    "start_broker",
+    "stop_brokers",
+]
+
+ASKED_TIMES = 3
+START_S = 90.0
+STOP_S = 30.0
+# Of several brokers the last may wait for a quorum that is gone; its data is written by then.
+STOP_TOGETHER_S = 10.0
+# Heap of one broker, in MiB, by the number of brokers that share the machine.
+HEAP_MIB = {1: 768, 3: 512}
+JVM_OPTIONS = (
+    "-Xms256m",
+    "-XX:+UseSerialGC",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-Djava.awt.headless=true",
+    "--enable-native-access=ALL-UNNAMED",
+    "--sun-misc-unsafe-memory-access=allow",
+)
+CONFIG = "server.properties"
+# Java takes the encoding of file names from here.
+ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
+LOGGING = """\
+status = error
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{ISO8601} %p %c{1}: %m%n
+rootLogger.level = info
+rootLogger.appenderRef.console.ref = console
+logger.config.name = org.apache.kafka.common.config.AbstractConfig
+logger.config.level = warn
+"""
+
+
+def broker_config(node_id: int, installation: Installation) -> dict[str, str]:
+    """Configuration of one broker that is a controller too.
+
+    Parameters
+    ----------
+    node_id
+        From 1.
+    installation
+        With its ports chosen.
+    """
+    nodes = installation.brokers
+    replicas, in_sync = str(nodes), str(2 if nodes == 3 else 1)
+    port = installation.kafka_ports[node_id - 1]
+    controller = installation.controller_ports[node_id - 1]
+    voters = ",".join(
+        f"{node}@{HOST}:{each}" for node, each in enumerate(installation.controller_ports, start=1)
+    )
+    return {
+        "process.roles": "broker,controller",
+        "node.id": str(node_id),
+        # Voters named here, rather than kept in the log, may come back on other ports.
+        "controller.quorum.voters": voters,
+        "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "controller.listener.names": "CONTROLLER",
+        # From the broker's own folder, in which it works: a properties file can't hold any path.
+        "log.dirs": "data",
+        "auto.create.topics.enable": "false",
+        "default.replication.factor": replicas,
+        "min.insync.replicas": in_sync,
+        "offsets.topic.replication.factor": replicas,
+        "offsets.topic.num.partitions": "16",
+        "transaction.state.log.replication.factor": replicas,
+        "transaction.state.log.min.isr": in_sync,
+        "transaction.state.log.num.partitions": "16",
+        "share.coordinator.state.topic.replication.factor": replicas,
+        "share.coordinator.state.topic.min.isr": in_sync,
+        "share.coordinator.state.topic.num.partitions": "4",
+        "group.initial.rebalance.delay.ms": "0",
+        # A broker that was killed is let in again only after its session; 9 s unless told.
+        "broker.session.timeout.ms": "5000",
+        "broker.heartbeat.interval.ms": "1000",
+        # Events are the source of truth here, and a worker that was away for weeks goes on from
+        # where it stopped.
+        "log.retention.ms": "-1",
+        "offsets.retention.minutes": str(10 * 365 * 24 * 60),
+        # Out of the heap; 128 MiB unless told.
+        "log.cleaner.dedupe.buffer.size": str(32 * 1024 * 1024),
+    }
+
+
+def start_broker(node_id: int, installation: Installation, folder: Path, log: Path) -> Broker:
+    """Start one broker, after formatting its data at the first time; doesn't wait for it.
+
+    Raises
+    ------
+    ServiceError
+        If Java or the jars are missing, or the data can't be formatted.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    settings = broker_config(node_id, installation)
+    properties = "".join(f"{name}={value}\n" for name, value in settings.items())
+    (folder / CONFIG).write_text(properties)
+    (folder / "log4j2.properties").write_text(LOGGING)
+    java = [
+        str(java_binary()),
+        f"-Xmx{HEAP_MIB[installation.brokers]}m",
+        *JVM_OPTIONS,
+        # Tells the brokers of several installations apart in a list of processes.
+        f"-Dbizops.folder={folder}",
+        "-Dlog4j2.configurationFile=log4j2.properties",
+        "-cp",
+        ":".join(str(jar) for jar in fetch_jars(default_cache())),
+    ]
+    if not (folder / "data" / "meta.properties").exists():
+        _format(java, folder, installation.cluster_id)
+    process = spawn([*java, "kafka.Kafka", CONFIG], folder=folder, log=log, environment=ENVIRONMENT)
+    return Broker(node_id, process, installation.kafka_ports[node_id - 1], log)
+
+
+def _format(java: Sequence[str], folder: Path, cluster_id: str) -> None:
+    answer = subprocess.run(
+        [*java, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", CONFIG],
+        cwd=folder,
+        env={**os.environ, **ENVIRONMENT},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if answer.returncode:
+        last = "\n".join((answer.stdout + answer.stderr).splitlines()[-10:])
+        raise ServiceError(f"Kafka can't format its data under {folder}:\n{last}")
+
+
+def await_brokers(brokers: Sequence[Broker]) -> None:
+    """Wait until every broker answers and all of them know each other.
+
+    Raises
+    ------
+    ServiceError
+        If one ends, or they don't answer within ``START_S``; with the end of a log.
+    """
+    until = time.monotonic() + START_S
+    wanted = {broker.port for broker in brokers}
+    while True:
+        for broker in brokers:
+            if not is_running(broker.process):
+                raise ServiceError(
+                    f"Kafka broker {broker.node_id} ended as it started:\n{tail(broker.log)}"
+                )
+        if all(answers(broker.port, wanted) for broker in brokers):
+            return
+        if time.monotonic() > until:
+            raise ServiceError(
+                f"Kafka runs but has not answered on {_bootstrap(brokers)} for {START_S:.0f} s:\n"
+                f"{tail(brokers[0].log)}"
+            )
+        time.sleep(0.1)
+
+
+def _bootstrap(brokers: Sequence[Broker]) -> str:
+    return ",".join(f"{HOST}:{broker.port}" for broker in brokers)
+
+
+def answers(port: int, others: Collection[int] = ()) -> bool:
+    """Whether the broker on ``port`` answers itself, and counts ``others`` as alive."""
+    try:
+        return {port, *others} <= set(live_brokers(f"{HOST}:{port}").values())
+    except ServiceError:
+        return False
+
+
+def live_brokers(bootstrap: str, *, timeout_s: float = 5.0) -> Mapping[int, int]:
+    """Ports of the brokers that a cluster counts as alive, by node id.
+
+    Raises
+    ------
+    ServiceError
+        If none answers within ``timeout_s``, or an address is none.
+    """
+    from kafka import KafkaAdminClient
+    from kafka.errors import KafkaError
+
+    # Asked only once something listens: a refusal is known at once then, and the client, which
+    # would try again until its time is up, loses a socket at each attempt.
+    if not any(is_listening(*_address(one), timeout_s) for one in bootstrap.split(",")):
+        raise ServiceError(f"nothing listens at {bootstrap}")
+    timeout_ms = int(timeout_s * 1000)
+    with _quiet_client():
+        try:
+            client = KafkaAdminClient(
+                bootstrap_servers=bootstrap.split(","),
+                bootstrap_timeout_ms=timeout_ms,
+                request_timeout_ms=timeout_ms,
+            )
+        except (KafkaError, OSError, ValueError) as error:
+            raise ServiceError(f"no Kafka answers at {bootstrap}: {error}") from error
+        try:
+            # Each time the client asks any broker, and one that died a moment ago is among them.
+            for _ in range(ASKED_TIMES - 1):
+                with suppress(KafkaError, OSError):
+                    return _alive(client.describe_cluster())
+            return _alive(client.describe_cluster())
+        except (KafkaError, OSError) as error:
+            raise ServiceError(f"Kafka at {bootstrap} can't describe itself: {error}") from error
+        finally:
+            client.close()
+
+
+def _address(server: str) -> tuple[str, int]:
+    host, _, port = server.strip().rpartition(":")
+    if not host or not port.isdecimal():
+        raise ServiceError(f"{server!r} is not an address of Kafka; expected host:port")
+    return host.strip("[]"), int(port)
+
+
+def _alive(cluster: Mapping[str, Any]) -> Mapping[int, int]:
+    return {
+        int(one["broker_id"]): int(one["port"])
+        for one in cluster["brokers"]
+        if not one.get("is_fenced")
+    }
+
+
+@contextmanager
+def _quiet_client() -> Iterator[None]:
+    """The client logs every attempt that fails; here a failure is an answer."""
+    logger = logging.getLogger("kafka")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def stop_brokers(remembered: Sequence[Process], folders: Sequence[Path]) -> bool:
+    """End brokers together, also those in ``folders`` that nobody remembers.
+
+    Returns
+    -------
+    Whether any ran.
+    """
+    stray = [one for folder in folders for one in find_in_folder(folder, "java")]
+    processes = {*remembered, *stray}
+    return stop(processes, patience_s=STOP_TOGETHER_S if len(processes) > 1 else STOP_S)
