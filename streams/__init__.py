@@ -1,0 +1,1 @@
+"""From Kafka to PostgreSQL, losing nothing: the Faust app, its one transaction, and timelines."""

@@ -1,0 +1,173 @@
+"""Faust's Kafka consumer, made to commit only what was handled, and to hand over whole batches.
+
+Stock faust-streaming 0.15.3 commits past events that were never acknowledged: it compares acked
+offsets with the committed one as if that were the last read rather than the next to read, so that
+with 31 committed and 32, 33 acked it commits 34, over the unacked 31; and a group without a
+committed offset skips any hole at its head (faust issue 606). Here the order of delivery is kept
+instead: a partition's offset moves to just before the first delivered item that is not acked.
+
+Stock Faust also makes four tasks a message. Here the records fetched from one partition travel as
+one item, whose acknowledgement covers them all: docs/decisions/0002 has the measurements.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
+
+from faust.transport.drivers import TRANSPORTS
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+from faust.types.tuples import ack_lock
+from mode.utils.futures import notify
+
+__all__ = ["SCHEME", "DeliveryGap", "LosslessConsumer"]
+
+SCHEME = "lossless"
+BUFFERS_FULL_WAIT_S = 0.01  # stock waits a second for streams to catch up
+
+
+class DeliveryGap(RuntimeError):
+    """Records that were fetched never reached the stream; the process must start over."""
+
+
+class LosslessConsumer(driver.Consumer):
+    """Hands over a partition's fetched records as one item, and commits in the order of delivery.
+
+    An item's ``value`` is the list of records, its ``offset`` that of the last one.
+
+    Attributes
+    ----------
+    delivered
+        By partition, the items handed to the stream and not yet handled, in order.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.delivered: dict[TP, deque[Any]] = defaultdict(deque)
+        self._handled: dict[TP, int] = {}  # the offset that may be committed
+        self._fetched: dict[TP, int] = {}  # the offset after the last one fetched
+        self._expected: dict[TP, int] = {}  # the offset after the last one handed over
+        super().__init__(*args, **kwargs)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
+        """Fetch, and hand over each partition's records as one item."""
+        fetched, active = await self._wait_next_records(timeout)
+        generation = self.app.consumer_generation_id
+        if fetched is None or self.should_stop:
+            return
+        batches = [(tp, batch) for tp, batch in fetched.items() if batch]
+        continued = {
+            tp: self.note_fetch(tp, batch[0].offset, batch[-1].offset) for tp, batch in batches
+        }
+        if not self.flow_active:  # a rebalance: what was fetched comes again after the seek
+            await self.perform_seek()
+            return
+        for tp, batch in batches:
+            if not self.flow_active or self.app.consumer_generation_id != generation:
+                return
+            if active is None or tp in active or tp in self._buffered_partitions:
+                item = _as_item(tp, batch, generation)
+                self.note_delivery(tp, batch[0].offset, item, continued[tp])
+                self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+                yield tp, item
+
+    async def _wait_next_records(self, timeout: float) -> Any:
+        if self.flow_active and not self.app.client_only and not self._get_active_partitions():
+            await asyncio.sleep(BUFFERS_FULL_WAIT_S)
+            return {}, self._get_active_partitions()
+        return await super()._wait_next_records(timeout)
+
+    def note_fetch(self, tp: TP, first: int, last: int) -> bool:
+        """Remember what was fetched; returns whether it follows on all that was handed over.
+
+        Offsets that the log itself lacks (transaction markers, compaction) are no gap: they were
+        never fetched.
+        """
+        fetched, expected = self._fetched.get(tp), self._expected.get(tp)
+        self._fetched[tp] = last + 1
+        return fetched is None or expected is None or first <= expected or fetched == expected
+
+    def note_delivery(self, tp: TP, first: int, item: Any, continued: bool) -> None:
+        """Put an item in line for its acknowledgement, before it leaves for the stream.
+
+        Raises
+        ------
+        DeliveryGap
+            If records before it were fetched but not handed over.
+        """
+        if not continued:
+            raise DeliveryGap(
+                f"{tp.topic}/{tp.partition}: records from offset {self._expected[tp]} on were "
+                f"fetched but not handed over before offset {first}"
+            )
+        with ack_lock:
+            waiting = self.delivered[tp]
+            while waiting and waiting[-1].offset >= first:  # after a seek back these come again
+                waiting.pop()
+            if self._handled.get(tp, first) > first:
+                del self._handled[tp]
+            waiting.append(item)
+        self._expected[tp] = item.offset + 1
+
+    def ack(self, message: Any) -> bool:
+        """Mark an item as handled; what may be committed is decided in :meth:`_new_offset`."""
+        with ack_lock:
+            if message.acked:
+                return False
+            message.acked = True
+            if self.app.topics.acks_enabled_for(message.topic):
+                self._unacked_messages.discard(message)
+                self._n_acked += 1
+            notify(self._waiting_for_ack)
+            return True
+
+    def _new_offset(self, tp: TP) -> int | None:
+        with ack_lock:
+            waiting = self.delivered[tp]
+            while waiting and waiting[0].acked:
+                self._handled[tp] = waiting.popleft().offset + 1
+            return self._handled.get(tp)
+
+    def _filter_tps_with_pending_acks(self, topics: Iterable[Any] | None = None) -> Iterator[TP]:
+        return iter([tp for tp in self.delivered if topics is None or {tp, tp.topic} & set(topics)])
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Offsets the log lacks need no bookkeeping: nobody waits for their acknowledgement."""
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Forget partitions that may go to another worker."""
+        await super().on_partitions_revoked(revoked)
+        with ack_lock:
+            for tp in revoked:
+                self.delivered.pop(tp, None)
+                self._handled.pop(tp, None)
+                self._fetched.pop(tp, None)
+                self._expected.pop(tp, None)
+
+
+def _as_item(tp: TP, batch: list[Any], generation: int) -> Any:
+    last = batch[-1]
+    return ConsumerMessage(
+        topic=tp.topic,
+        partition=tp.partition,
+        offset=last.offset,
+        timestamp=last.timestamp / 1000.0,
+        timestamp_type=last.timestamp_type,
+        headers=None,
+        key=None,
+        value=batch,  # type: ignore[arg-type]
+        checksum=None,
+        serialized_key_size=0,
+        serialized_value_size=0,
+        tp=tp,
+        generation_id=generation,
+    )
+
+
+class LosslessTransport(driver.Transport):
+    """Faust's aiokafka transport with :class:`LosslessConsumer`."""
+
+    Consumer = LosslessConsumer
+
+
+TRANSPORTS.aliases[SCHEME] = f"{__name__}:LosslessTransport"

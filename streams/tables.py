@@ -1,0 +1,127 @@
+"""Which row an event becomes, and what happens when its ``event_id`` is there already.
+
+The columns of a table are the fields of its event, preceded by those that all tables share.
+"""
+
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from bizops.events import EVENT_TYPES, AnyEvent, TimedEvent
+from streams.records import Accepted
+
+__all__ = ["RANKS", "TABLES", "Table", "copy_text", "identifier_id", "strongest_identifier"]
+
+RANKS = {"anonymous_id": 0, "email": 1, "lead_id": 2, "user_id": 3}
+"""Kinds of identifier, from the weakest evidence of a person to the strongest."""
+
+NEVER = "false"
+LATER = "excluded.occurred_at > {table}.occurred_at"
+ARRIVED_LATER = (
+    "(excluded.received_at, excluded.kafka_offset) > ({table}.received_at, {table}.kafka_offset)"
+)
+IS_STATE = frozenset({"account", "campaign", "opportunity"})
+NOT_COLUMNS = frozenset(
+    {"type", "schema_version", "event_id", "source", "occurred_at", "occurred_on"}
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Where events of one type stand.
+
+    Attributes
+    ----------
+    name
+        In schema ``stream``.
+    columns
+        In the order of :meth:`row`.
+    corrected_when
+        SQL condition under which another content of the same ``event_id`` takes the row's place;
+        otherwise it is a conflict.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    corrected_when: str
+    fields: tuple[str, ...]
+    timed: bool
+    extras: tuple[Callable[[Accepted], object], ...]
+
+    def row(self, accepted: Accepted, content_hash: bytes) -> list[object]:
+        """The row of one event, one value a column."""
+        event, record = accepted.event, accepted.record
+        row: list[object] = [event.event_id, event.source, record.received_at, content_hash]
+        if self.timed:
+            assert isinstance(event, TimedEvent)
+            row += [event.moment, event.day_only]
+        row += [extra(accepted) for extra in self.extras]
+        row += [getattr(event, name) for name in self.fields]
+        return row
+
+
+def identifier_id(kind: str, value: str) -> uuid.UUID:
+    """The id of an identifier, made of what it is, so that every worker knows it."""
+    return uuid.UUID(bytes=blake2b(f"{kind}\0{value}".encode(), digest_size=16).digest())
+
+
+def strongest_identifier(event: AnyEvent) -> uuid.UUID | None:
+    """The id of the identifier that says most about who it was; None if it names no person."""
+    named = max(event.identifiers, key=lambda pair: RANKS[pair[0]], default=None)
+    return identifier_id(*named) if named else None
+
+
+def _table(event_type: str, model: type[AnyEvent]) -> Table:
+    timed = issubclass(model, TimedEvent)
+    fields = tuple(name for name in model.model_fields if name not in NOT_COLUMNS)
+    extras: dict[str, Callable[[Accepted], object]] = {}
+    if event_type == "touch":
+        extras["identifier_id"] = lambda accepted: strongest_identifier(accepted.event)
+    if event_type == "spend":
+        extras["kafka_offset"] = lambda accepted: accepted.record.offset
+    shared = ("event_id", "source", "received_at", "content_hash")
+    times = ("occurred_at", "day_only") if timed else ()
+    condition = NEVER
+    if event_type in IS_STATE:
+        condition = LATER.format(table=f"stream.{model.topic}")
+    elif event_type == "spend":
+        condition = ARRIVED_LATER.format(table=f"stream.{model.topic}")
+    return Table(
+        name=model.topic,
+        columns=(*shared, *times, *extras, *fields),
+        corrected_when=condition,
+        fields=fields,
+        timed=timed,
+        extras=tuple(extras.values()),
+    )
+
+
+TABLES = {name: _table(name, model) for name, model in EVENT_TYPES.items()}
+"""The table of each type of event."""
+
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def copy_text(rows: Iterable[Sequence[object]]) -> str:
+    """Rows in the text format of PostgreSQL's COPY."""
+    return "".join("\t".join([_field(value) for value in row]) + "\n" for row in rows)
+
+
+def _field(value: Any) -> str:
+    writer = _WRITERS.get(type(value))
+    return str(value) if writer is None else writer(value)
+
+
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    type(None): lambda value: "\\N",
+    str: lambda value: value.translate(_ESCAPES),
+    bool: lambda value: "t" if value else "f",
+    datetime: datetime.isoformat,
+    bytes: lambda value: "\\\\x" + value.hex(),
+    dict: lambda value: orjson.dumps(value).decode().translate(_ESCAPES) if value else "{}",
+}

@@ -1,0 +1,137 @@
+"""The consumer commits only what was handled; each case here lost events in stock Faust."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import faust
+import pytest
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from streams.consumer import DeliveryGap, LosslessConsumer
+
+PARTITION = TP("touches", 0)
+
+
+@dataclass(eq=False)
+class Item:
+    offset: int
+    acked: bool = False
+    tp: TP = PARTITION
+    topic: str = PARTITION.topic
+
+
+@pytest.fixture
+def make_consumer(tmp_path: Path) -> Iterator[Callable[[type[Any]], Any]]:
+    """Make a consumer that has no broker: only its bookkeeping is exercised."""
+    loops = []
+
+    def make(kind: type[Any]) -> Any:
+        loops.append(asyncio.new_event_loop())
+        app = faust.App("test", broker="kafka://127.0.0.1:1", datadir=str(tmp_path), loop=loops[0])
+        app.topics = SimpleNamespace(acks_enabled_for=lambda topic: True)
+        callbacks = ("callback", "on_partitions_revoked", "on_partitions_assigned")
+        consumer = kind(app.transport, loop=loops[0], **dict.fromkeys(callbacks, nothing))
+        loops.append(consumer._thread.thread_loop)
+        return consumer
+
+    yield make
+    for loop in loops:
+        loop.close()
+
+
+async def nothing(*_: Any) -> None: ...
+
+
+@pytest.fixture
+def consumer(make_consumer: Callable[[type[Any]], Any]) -> Any:
+    return make_consumer(LosslessConsumer)
+
+
+def deliver(consumer: Any, *offsets: int) -> list[Item]:
+    items = [Item(offset) for offset in offsets]
+    for item in items:
+        continued = consumer.note_fetch(PARTITION, item.offset, item.offset)
+        consumer.note_delivery(PARTITION, item.offset, item, continued)
+    return items
+
+
+def test_does_not_commit_over_the_unacked_message_after_the_committed_one(consumer: Any) -> None:
+    consumer._committed_offset[PARTITION] = 31
+    _, *acked = deliver(consumer, 31, 32, 33)
+    for item in acked:
+        consumer.ack(item)
+    assert consumer._new_offset(PARTITION) is None
+
+
+@pytest.mark.parametrize("committed", [None, 0])
+def test_a_fresh_group_does_not_skip_a_hole_at_its_head(
+    consumer: Any, committed: int | None
+) -> None:
+    consumer._committed_offset[PARTITION] = committed
+    items = deliver(consumer, *range(12))
+    for item in items[10:]:
+        consumer.ack(item)
+    assert consumer._new_offset(PARTITION) is None
+
+
+def test_stock_faust_does_lose_in_these_cases(make_consumer: Callable[[type[Any]], Any]) -> None:
+    """If this fails, Faust was mended and our subclass can go."""
+    stock = make_consumer(driver.Consumer)
+    stock._committed_offset[PARTITION] = 31
+    for offset in (32, 33):
+        stock.ack(Item(offset))
+    assert stock._new_offset(PARTITION) == 34
+
+
+def test_commits_up_to_the_first_unacked_item_and_goes_on_when_it_is_acked(consumer: Any) -> None:
+    first, second, third = deliver(consumer, 5, 6, 7)
+    consumer.ack(first)
+    consumer.ack(third)
+    assert consumer._new_offset(PARTITION) == 6
+    consumer.ack(second)
+    assert consumer._new_offset(PARTITION) == 8
+
+
+def test_the_only_message_is_committed(consumer: Any) -> None:
+    consumer._committed_offset[PARTITION] = 31
+    (item,) = deliver(consumer, 31)
+    consumer.ack(item)
+    assert consumer._new_offset(PARTITION) == 32
+
+
+def test_after_a_seek_back_only_the_new_delivery_counts(consumer: Any) -> None:
+    old = deliver(consumer, 5, 6, 7)
+    consumer.ack(old[0])
+    new = deliver(consumer, 5, 6, 7)
+    for item in old[1:]:
+        consumer.ack(item)
+    assert consumer._new_offset(PARTITION) is None
+    for item in new:
+        consumer.ack(item)
+    assert consumer._new_offset(PARTITION) == 8
+
+
+def test_offsets_the_log_lacks_are_no_gap(consumer: Any) -> None:
+    items = deliver(consumer, 5, 9, 10)
+    for item in items:
+        consumer.ack(item)
+    assert consumer._new_offset(PARTITION) == 11
+
+
+def test_records_fetched_and_not_handed_over_end_the_process(consumer: Any) -> None:
+    deliver(consumer, 5)
+    consumer.note_fetch(PARTITION, 6, 8)  # dropped on its way
+    continued = consumer.note_fetch(PARTITION, 9, 9)
+    with pytest.raises(DeliveryGap, match="offset 6"):
+        consumer.note_delivery(PARTITION, 9, Item(9), continued)
+
+
+def test_acknowledging_twice_is_once(consumer: Any) -> None:
+    (item,) = deliver(consumer, 5)
+    assert consumer.ack(item)
+    assert not consumer.ack(item)

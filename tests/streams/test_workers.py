@@ -1,0 +1,151 @@
+"""Worker processes on real Kafka: killed, joined by others, and stopped, they lose nothing."""
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import psycopg2
+import pytest
+from kafka import KafkaProducer
+
+from bizops.endpoints import Endpoints
+from bizops.errors import ServiceError
+from bizops.settings import Settings
+from bizops.topics import ensure_topics
+from streams.pool import WorkerPool
+
+BAD = [b"{", b"\xff\xfe", b'{"type":"tuch"}', b"[]"]
+
+
+def touch(number: int) -> bytes:
+    return orjson.dumps(
+        {"type": "touch", "event_id": f"t{number}", "source": "test", "channel": "email",
+         "occurred_at": "2026-03-01T10:00:00Z", "anonymous_id": f"a{number % 500}"}
+    )  # fmt: skip
+
+
+def publish(settings: Settings, kafka: str, values: list[bytes], seconds: float = 0) -> None:
+    """Publish all values, over about so many seconds."""
+    producer = KafkaProducer(bootstrap_servers=kafka.split(","), acks="all", linger_ms=5)
+    steps = max(1, int(seconds * 10))
+    futures = []
+    for step in range(steps):
+        chunk = values[step * len(values) // steps : (step + 1) * len(values) // steps]
+        futures += [
+            producer.send(settings.topic("touches"), value, key=str(hash(value) % 64).encode())
+            for value in chunk
+        ]
+        time.sleep(seconds / steps)
+    producer.flush()
+    for future in futures:
+        future.get(timeout=30)
+    producer.close()
+
+
+@pytest.fixture
+def pool(settings: Settings, services: Endpoints) -> Any:
+    assert settings.database_url is not None
+    ensure_topics(settings, services.kafka)
+    pool = WorkerPool(settings, Endpoints(services.kafka, settings.database_url))
+    yield pool
+    pool.stop()
+
+
+@pytest.fixture
+def count(database_url: str) -> Callable[[str], int]:
+    def run(query: str) -> int:
+        connection = psycopg2.connect(database_url)
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(query)
+                (number,) = cursor.fetchone() or (0,)
+                return int(number)
+        finally:
+            connection.close()
+
+    return run
+
+
+def check_lossless(count: Callable[[str], int], good: int, bad: int) -> None:
+    assert count("select count(*) from stream.touches") == good
+    assert count("select count(distinct event_id) from stream.touches") == good
+    assert count("select count(*) from stream.dead_letters") == bad
+
+
+def test_ends_when_all_published_so_far_is_stored(pool: WorkerPool, count: Any) -> None:
+    values = [touch(n) for n in range(3000)] + BAD
+    publish(pool.settings, pool.endpoints.kafka, values)
+    pool.start()
+    assert pool.run(until_caught_up=True) == 3004
+    pool.stop()
+    check_lossless(count, 3000, len(BAD))
+
+
+def test_an_empty_topic_is_caught_up_at_once(pool: WorkerPool) -> None:
+    pool.start()
+    assert pool.run(until_caught_up=True) == 0
+
+
+@pytest.mark.slow
+def test_killed_again_and_again_it_stores_every_event_once(pool: WorkerPool, count: Any) -> None:
+    """The short form of the soak: two workers, one killed with -9 each second or so."""
+    chance = random.Random(11)
+    values = [touch(n) for n in range(30_000)] + [bad + b" " * n for n, bad in enumerate(BAD * 5)]
+    chance.shuffle(values)
+    pool.size = 2
+    pool.start()
+    producer = threading.Thread(
+        target=publish, args=(pool.settings, pool.endpoints.kafka, values, 8)
+    )
+    producer.start()
+    for _ in range(5):
+        time.sleep(chance.uniform(1.0, 2.5))
+        victim = pool.processes.pop(chance.randrange(len(pool.processes)))
+        os.kill(victim.pid, signal.SIGKILL)
+        victim.wait()
+        pool.processes.append(pool.start_worker())
+    producer.join()
+    pool.run(until_caught_up=True)
+    pool.stop()
+    check_lossless(count, 30_000, 20)
+
+
+@pytest.mark.slow
+def test_workers_that_join_and_leave_share_the_partitions(pool: WorkerPool, count: Any) -> None:
+    values = [touch(n) for n in range(20_000)]
+    pool.start()
+    producer = threading.Thread(
+        target=publish, args=(pool.settings, pool.endpoints.kafka, values, 6)
+    )
+    producer.start()
+    time.sleep(2)
+    pool.processes.append(pool.start_worker())
+    time.sleep(3)
+    leaving = pool.processes.pop(0)
+    leaving.terminate()
+    assert leaving.wait(30) == 0
+    producer.join()
+    pool.run(until_caught_up=True)
+    pool.stop()
+    check_lossless(count, 20_000, 0)
+
+
+def test_a_worker_that_dies_is_an_error_and_not_a_silence(pool: WorkerPool) -> None:
+    pool.start()
+    pool.processes[0].kill()
+    with pytest.raises(ServiceError, match="ended by itself with signal SIGKILL"):
+        pool.run(until_caught_up=False)
+
+
+def test_a_database_without_the_schema_is_said_so(pool: WorkerPool, count: Any) -> None:
+    connection = psycopg2.connect(pool.endpoints.database_url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("drop schema stream cascade")
+    connection.close()
+    with pytest.raises(ServiceError, match="bizops migrate"):
+        pool.start()
