@@ -27,7 +27,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
     settings = replace(settings, home=tmp_path_factory.mktemp("services"))
     endpoints = local.up(settings)
     yield endpoints
-    local.down(settings)
+    local.purge(settings)
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,16 @@
-"""Apache Kafka in KRaft mode: each broker's configuration, its process, and whether it answers."""
+"""Apache Kafka in KRaft mode: each broker's process, and whether it answers."""
 
 import logging
 import os
 import subprocess
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from bizops.errors import ServiceError
 from bizops.local.binaries import java_binary
+from bizops.local.broker_config import LOGGING, broker_config
 from bizops.local.jars import default_cache, fetch_jars
 from bizops.local.ports import HOST, is_listening
 from bizops.local.processes import Process, find_in_folder, is_running, spawn, stop, tail
@@ -19,13 +19,11 @@ from bizops.local.state import Broker, Installation
 __all__ = [
     "answers",
     "await_brokers",
-    "broker_config",
     "live_brokers",
     "start_broker",
     "stop_brokers",
 ]
 
-ASKED_TIMES = 3
 START_S = 90.0
 STOP_S = 30.0
 # Of several brokers the last may wait for a quorum that is gone; its data is written by then.
@@ -43,70 +41,6 @@ JVM_OPTIONS = (
 CONFIG = "server.properties"
 # Java takes the encoding of file names from here.
 ENVIRONMENT = {"LC_ALL": "C.UTF-8"}
-LOGGING = """\
-status = error
-appender.console.type = Console
-appender.console.name = console
-appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = %d{ISO8601} %p %c{1}: %m%n
-rootLogger.level = info
-rootLogger.appenderRef.console.ref = console
-logger.config.name = org.apache.kafka.common.config.AbstractConfig
-logger.config.level = warn
-"""
-
-
-def broker_config(node_id: int, installation: Installation) -> dict[str, str]:
-    """Configuration of one broker that is a controller too.
-
-    Parameters
-    ----------
-    node_id
-        From 1.
-    installation
-        With its ports chosen.
-    """
-    nodes = installation.brokers
-    replicas, in_sync = str(nodes), str(2 if nodes == 3 else 1)
-    port = installation.kafka_ports[node_id - 1]
-    controller = installation.controller_ports[node_id - 1]
-    voters = ",".join(
-        f"{node}@{HOST}:{each}" for node, each in enumerate(installation.controller_ports, start=1)
-    )
-    return {
-        "process.roles": "broker,controller",
-        "node.id": str(node_id),
-        # Voters named here, rather than kept in the log, may come back on other ports.
-        "controller.quorum.voters": voters,
-        "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        "inter.broker.listener.name": "PLAINTEXT",
-        "controller.listener.names": "CONTROLLER",
-        # From the broker's own folder, in which it works: a properties file can't hold any path.
-        "log.dirs": "data",
-        "auto.create.topics.enable": "false",
-        "default.replication.factor": replicas,
-        "min.insync.replicas": in_sync,
-        "offsets.topic.replication.factor": replicas,
-        "offsets.topic.num.partitions": "16",
-        "transaction.state.log.replication.factor": replicas,
-        "transaction.state.log.min.isr": in_sync,
-        "transaction.state.log.num.partitions": "16",
-        "share.coordinator.state.topic.replication.factor": replicas,
-        "share.coordinator.state.topic.min.isr": in_sync,
-        "share.coordinator.state.topic.num.partitions": "4",
-        "group.initial.rebalance.delay.ms": "0",
-        # A broker that was killed is let in again only after its session; 9 s unless told.
-        "broker.session.timeout.ms": "5000",
-        "broker.heartbeat.interval.ms": "1000",
-        # Events are the source of truth here, and a worker that was away for weeks goes on from
-        # where it stopped.
-        "log.retention.ms": "-1",
-        "offsets.retention.minutes": str(10 * 365 * 24 * 60),
-        # Out of the heap; 128 MiB unless told.
-        "log.cleaner.dedupe.buffer.size": str(32 * 1024 * 1024),
-    }
 
 
 def start_broker(node_id: int, installation: Installation, folder: Path, log: Path) -> Broker:
@@ -203,30 +137,26 @@ def live_brokers(bootstrap: str, *, timeout_s: float = 5.0) -> Mapping[int, int]
     from kafka import KafkaAdminClient
     from kafka.errors import KafkaError
 
-    # Asked only once something listens: a refusal is known at once then, and the client, which
+    # Asked only where something listens: a refusal is known at once then, and the client, which
     # would try again until its time is up, loses a socket at each attempt.
-    if not any(is_listening(*_address(one), timeout_s) for one in bootstrap.split(",")):
+    servers = [one for one in bootstrap.split(",") if is_listening(*_address(one), timeout_s)]
+    if not servers:
         raise ServiceError(f"nothing listens at {bootstrap}")
     timeout_ms = int(timeout_s * 1000)
     with _quiet_client():
         try:
             client = KafkaAdminClient(
-                bootstrap_servers=bootstrap.split(","),
+                bootstrap_servers=servers,
                 bootstrap_timeout_ms=timeout_ms,
                 request_timeout_ms=timeout_ms,
             )
         except (KafkaError, OSError, ValueError) as error:
             raise ServiceError(f"no Kafka answers at {bootstrap}: {error}") from error
-        try:
-            # Each time the client asks any broker, and one that died a moment ago is among them.
-            for _ in range(ASKED_TIMES - 1):
-                with suppress(KafkaError, OSError):
-                    return _alive(client.describe_cluster())
-            return _alive(client.describe_cluster())
-        except (KafkaError, OSError) as error:
-            raise ServiceError(f"Kafka at {bootstrap} can't describe itself: {error}") from error
-        finally:
-            client.close()
+        # What the asked broker itself said as it was asked first: `describe_cluster` would ask any
+        # broker, and one that died a moment ago is among them.
+        known = client._manager.cluster.brokers()
+        client.close()
+    return {int(one.node_id): int(one.port) for one in known}
 
 
 def _address(server: str) -> tuple[str, int]:
@@ -234,14 +164,6 @@ def _address(server: str) -> tuple[str, int]:
     if not host or not port.isdecimal():
         raise ServiceError(f"{server!r} is not an address of Kafka; expected host:port")
     return host.strip("[]"), int(port)
-
-
-def _alive(cluster: Mapping[str, Any]) -> Mapping[int, int]:
-    return {
-        int(one["broker_id"]): int(one["port"])
-        for one in cluster["brokers"]
-        if not one.get("is_fenced")
-    }
 
 
 @contextmanager

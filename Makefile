@@ -1,0 +1,42 @@
+# The two commands of the README are `make demo` and `make test`; both install what they need.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench soak map lock clean
+
+BIN := .venv/bin
+export DO_NOT_TRACK := 1
+
+help:  ## list these targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 10
+
+setup: .venv/installed  ## install everything into .venv; harmless to repeat
+
+.venv/installed: requirements.lock pyproject.toml
+	@.ci/setup
+
+demo: setup  ## the whole pipeline on a simulated company, with the truth beside each model
+	@$(BIN)/bizops demo
+
+test: setup  ## all tests, on a real Kafka and PostgreSQL of their own
+	@$(BIN)/pytest
+
+lint: setup  ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: setup  ## events per second from Kafka to PostgreSQL, against a bare loop
+	@$(BIN)/python benchmarks/throughput.py
+
+soak: setup  ## the long form of the fault tests
+	@BIZOPS_SOAK=1 $(BIN)/pytest tests/streams/test_workers.py
+
+map: setup  ## write the module map of ARCHITECTURE.md anew
+	@$(BIN)/python docs/module_map.py
+
+lock: setup  ## compile requirements.lock anew from pyproject.toml
+	@uv pip compile pyproject.toml --group dev --universal --python-version 3.12 \
+		--generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+
+clean:  ## stop local services and remove what was installed; the data in .bizops stays
+	@test ! -x $(BIN)/bizops || $(BIN)/bizops down
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
