@@ -30,8 +30,9 @@ bench: setup  ## events per second from Kafka to PostgreSQL, against a bare loop
 soak: setup  ## the long form of the fault tests
 	@BIZOPS_SOAK=1 $(BIN)/pytest tests/streams/test_workers.py
 
-map: setup  ## write the module map of ARCHITECTURE.md anew
+map: setup  ## write the module map and the page of commands anew
 	@$(BIN)/python docs/module_map.py
+	@$(BIN)/python docs/command_page.py
 
 lock: setup  ## compile requirements.lock anew from pyproject.toml
 	@uv pip compile pyproject.toml --group dev --universal --python-version 3.12 \
