@@ -15,8 +15,9 @@ PAGE = Path(__file__).with_name("commands.md")
 HEAD = """# Commands
 
 Every command has `--help`, ends with a code other than 0 and one sentence on an error, and speaks
-JSON with `--format json` where it prints data. `BIZOPS_HOME` says where local state is kept (`.bizops`
-unless told); `BIZOPS_KAFKA` and `BIZOPS_DATABASE_URL` name services to use instead of local ones.
+JSON with `--format json` where it prints data. `BIZOPS_HOME` says where local state is kept
+(`.bizops` unless told); `BIZOPS_KAFKA` and `BIZOPS_DATABASE_URL` name services to use instead of
+local ones.
 """
 
 

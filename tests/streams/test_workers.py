@@ -5,6 +5,7 @@ import random
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -15,10 +16,13 @@ from kafka import KafkaProducer
 
 from bizops.endpoints import Endpoints
 from bizops.errors import ServiceError
+from bizops.events import EVENT_TYPES
 from bizops.settings import Settings
+from bizops.simulation import malformed_messages, simulate
 from bizops.topics import ensure_topics
 from streams.pool import WorkerPool
 
+Message = tuple[str, str, bytes]
 BAD = [b"{", b"\xff\xfe", b'{"type":"tuch"}', b"[]"]
 
 
@@ -29,16 +33,22 @@ def touch(number: int) -> bytes:
     )  # fmt: skip
 
 
-def publish(settings: Settings, kafka: str, values: list[bytes], seconds: float = 0) -> None:
-    """Publish all values, over about so many seconds."""
-    producer = KafkaProducer(bootstrap_servers=kafka.split(","), acks="all", linger_ms=5)
+def touches(*values: bytes) -> list[Message]:
+    return [("touches", str(number % 64), value) for number, value in enumerate(values)]
+
+
+def publish(settings: Settings, kafka: str, messages: list[Message], seconds: float = 0) -> None:
+    """Publish all messages, over about so many seconds."""
+    producer = KafkaProducer(
+        bootstrap_servers=kafka.split(","), acks="all", linger_ms=5, max_request_size=2**20
+    )
     steps = max(1, int(seconds * 10))
     futures = []
     for step in range(steps):
-        chunk = values[step * len(values) // steps : (step + 1) * len(values) // steps]
+        chunk = messages[step * len(messages) // steps : (step + 1) * len(messages) // steps]
         futures += [
-            producer.send(settings.topic("touches"), value, key=str(hash(value) % 64).encode())
-            for value in chunk
+            producer.send(settings.topic(topic), value, key=key.encode())
+            for topic, key, value in chunk
         ]
         time.sleep(seconds / steps)
     producer.flush()
@@ -78,8 +88,8 @@ def check_lossless(count: Callable[[str], int], good: int, bad: int) -> None:
 
 
 def test_ends_when_all_published_so_far_is_stored(pool: WorkerPool, count: Any) -> None:
-    values = [touch(n) for n in range(3000)] + BAD
-    publish(pool.settings, pool.endpoints.kafka, values)
+    messages = touches(*[touch(n) for n in range(3000)], *BAD)
+    publish(pool.settings, pool.endpoints.kafka, messages)
     pool.start()
     assert pool.run(until_caught_up=True) == 3004
     pool.stop()
@@ -92,19 +102,25 @@ def test_an_empty_topic_is_caught_up_at_once(pool: WorkerPool) -> None:
 
 
 @pytest.mark.slow
-def test_killed_again_and_again_it_stores_every_event_once(pool: WorkerPool, count: Any) -> None:
-    """The short form of the soak: two workers, one killed with -9 each second or so."""
+def test_killed_again_and_again_it_stores_every_event_once(
+    pool: WorkerPool, count: Any, database_url: str
+) -> None:
+    """100,000 simulated events with malformed ones among them; a worker killed five times."""
     chance = random.Random(11)
-    values = [touch(n) for n in range(30_000)] + [bad + b" " * n for n, bad in enumerate(BAD * 5)]
-    chance.shuffle(values)
+    events = simulate(seed=11).events
+    messages = [(event.topic, event.key, event.to_json()) for event in events]
+    assert len(messages) > 100_000
+    malformed = malformed_messages(11, 300)
+    for value in malformed:
+        messages.insert(chance.randrange(len(messages)), ("touches", str(chance.random()), value))
     pool.size = 2
     pool.start()
     producer = threading.Thread(
-        target=publish, args=(pool.settings, pool.endpoints.kafka, values, 8)
+        target=publish, args=(pool.settings, pool.endpoints.kafka, messages, 10)
     )
     producer.start()
     for _ in range(5):
-        time.sleep(chance.uniform(1.0, 2.5))
+        time.sleep(chance.uniform(1.0, 4.0))
         victim = pool.processes.pop(chance.randrange(len(pool.processes)))
         os.kill(victim.pid, signal.SIGKILL)
         victim.wait()
@@ -112,15 +128,24 @@ def test_killed_again_and_again_it_stores_every_event_once(pool: WorkerPool, cou
     producer.join()
     pool.run(until_caught_up=True)
     pool.stop()
-    check_lossless(count, 30_000, 20)
+    for event_type, expected in Counter(event.type for event in events).items():
+        table = f"stream.{EVENT_TYPES[event_type].topic}"
+        assert count(f"select count(*) from {table}") == expected
+        assert count(f"select count(distinct event_id) from {table}") == expected
+    connection = psycopg2.connect(database_url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("select payload from stream.dead_letters")
+        dead = Counter(bytes(payload) for (payload,) in cursor.fetchall())
+    connection.close()
+    assert dead == Counter(malformed)
 
 
 @pytest.mark.slow
 def test_workers_that_join_and_leave_share_the_partitions(pool: WorkerPool, count: Any) -> None:
-    values = [touch(n) for n in range(20_000)]
+    messages = touches(*[touch(n) for n in range(20_000)])
     pool.start()
     producer = threading.Thread(
-        target=publish, args=(pool.settings, pool.endpoints.kafka, values, 6)
+        target=publish, args=(pool.settings, pool.endpoints.kafka, messages, 6)
     )
     producer.start()
     time.sleep(2)
