@@ -29,7 +29,9 @@ def ensure_topics(settings: Settings, kafka: str, names: Iterable[str] = TOPICS)
     """
     wanted = [settings.topic(name) for name in names]
     try:
-        admin = KafkaAdminClient(bootstrap_servers=kafka.split(","), client_id="bizops-topics")
+        admin = KafkaAdminClient(
+            bootstrap_servers=kafka.split(","), client_id="bizops", bootstrap_timeout_ms=10_000
+        )
     except KafkaError as error:
         raise ServiceError(f"Kafka cannot be reached at {kafka}: {error}") from None
     try:

@@ -72,7 +72,7 @@ OPPORTUNITY: dict[str, Any] = {
 }
 
 texts = st.text(
-    st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), min_size=1, max_size=40
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40
 ).filter(lambda text: text.strip(" \t\r\n\x0b\x0c\x85\xa0") and text.split())
 days = st.dates(date(1901, 1, 1), date(2199, 12, 31))
 offsets = st.integers(-14 * 60, 14 * 60).map(lambda m: timezone(timedelta(minutes=m)))

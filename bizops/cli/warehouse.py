@@ -29,11 +29,9 @@ def migrate() -> None:
 
     Example: bizops migrate
     """
-    from bizops.endpoints import find_endpoints
     from warehouse.schema import migrate as bring_up_to_date
 
-    endpoints = find_endpoints(Settings.from_environment())
-    found, now = bring_up_to_date(endpoints.database_url)
+    found, now = bring_up_to_date(_database_url(Settings.from_environment()))
     typer.echo(f"Already at revision {now}." if found == now else f"Now at revision {now}.")
 
 
@@ -53,13 +51,12 @@ def transform(
     """
     from rich.console import Console
 
-    from bizops.endpoints import find_endpoints
     from warehouse.transform import transform as build
 
     settings = Settings.from_environment()
-    endpoints = find_endpoints(settings)
+    database_url = _database_url(settings)
     with Console(stderr=True).status("dbt builds and tests the marts…"):
-        built = build(settings, endpoints.database_url, select=tuple(select or ()), full=full)
+        built = build(settings, database_url, select=tuple(select or ()), full=full)
     for name, rows in sorted(built.rows.items()):
         typer.echo(f"marts.{name:<22} {rows:>9,} rows")
     typer.echo(f"{built.models} models built, {built.tests} tests passed.")
@@ -111,7 +108,6 @@ def report(
     from rich.console import Console
 
     from bizops.database import opened
-    from bizops.endpoints import find_endpoints
     from warehouse import formats
     from warehouse.question import Question
     from warehouse.report import report as answer
@@ -128,8 +124,8 @@ def report(
         margin=margin,
         limit=limit,
     )
-    endpoints = find_endpoints(Settings.from_environment())
-    with opened(endpoints.database_url, application="bizops-report") as connection:
+    database_url = _database_url(Settings.from_environment())
+    with opened(database_url, application="bizops-report") as connection:
         rows = _credit_rows(connection, question, lookback)
         found = answer(connection, question, credit_rows=rows)
     if form == "table":
@@ -150,9 +146,7 @@ def _credit_rows(
     if lookback is None:
         return None
     if question.model == "bayesian":
-        raise UsageError(
-            "--lookback is for rules: the Bayesian model learns how long touches work"
-        )
+        raise UsageError("--lookback is for rules: the Bayesian model learns how long touches work")
     if not lookback > 0:
         raise UsageError(f"--lookback is {lookback:g}; expected days, above 0")
     if read_run(connection).lookback_days == lookback:
@@ -160,6 +154,13 @@ def _credit_rows(
     from attribution import credit_by_rule
 
     return credit_by_rule(connection, question.model, lookback)
+
+
+def _database_url(settings: Settings) -> str:
+    """Of the environment, even where no Kafka is known: nothing here needs one."""
+    from bizops.endpoints import find_endpoints
+
+    return settings.database_url or find_endpoints(settings).database_url
 
 
 def _day(moment: datetime | None) -> date | None:
