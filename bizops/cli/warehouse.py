@@ -151,7 +151,7 @@ def _credit_rows(
         raise UsageError(f"--lookback is {lookback:g}; expected days, above 0")
     if read_run(connection).lookback_days == lookback:
         return None
-    from attribution import credit_by_rule
+    from attribution.credit import credit_by_rule
 
     return credit_by_rule(connection, question.model, lookback)
 

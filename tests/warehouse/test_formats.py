@@ -1,0 +1,93 @@
+import csv
+import io
+import json
+
+import pytest
+
+from bizops.database import opened
+from warehouse.formats import as_csv, as_json, as_table
+from warehouse.question import KEYS, Question
+from warehouse.report import Report, report
+
+from .conftest import execute
+
+FIGURES = [
+    "period_start",
+    "touches",
+    "leads",
+    "attributed_leads",
+    "spend",
+    "cost_per_lead",
+    "attributed_conversions",
+    "incremental_conversions",
+    "attributed_iacv",
+    "median_conversion_days",
+    "iacv_at_median_conversion_time",
+    "estimated_iacv",
+    "cac",
+    "ltv",
+    "roi",
+    "currency",
+    "run_id",
+]
+
+
+def ask(database_url: str, **question) -> Report:
+    with opened(database_url) as connection:
+        return report(connection, Question(**question))
+
+
+@pytest.mark.parametrize("by", list(KEYS))
+def test_json_is_an_array_of_rows(tiny_database, by):
+    rows = json.loads(as_json(ask(tiny_database, by=by, period="month")))
+    assert all(list(row) == [*KEYS[by], *FIGURES] for row in rows)
+    assert {row["run_id"] for row in rows} == {"run-1"}
+    first = rows[0]
+    assert first["period_start"] == "2026-01-01"
+    assert list(first["attributed_iacv"]) == ["mean", "low", "high"]
+    assert rows[-1][KEYS[by][0]] == "(baseline)"
+    assert rows[-1]["touches"] is None
+
+
+def test_csv_has_a_column_for_each_end_of_an_interval(tiny_database):
+    rows = list(csv.DictReader(io.StringIO(as_csv(ask(tiny_database, by="campaign")))))
+    spring = next(row for row in rows if row["campaign_id"] == "spring")
+    assert float(spring["attributed_iacv_mean"]) == pytest.approx(600)
+    assert float(spring["attributed_iacv_low"]) == pytest.approx(500)
+    assert float(spring["attributed_iacv_high"]) == pytest.approx(700)
+    assert (spring["ltv"], spring["currency"]) == ("", "USD")
+
+
+def test_csv_holds_nothing_a_spreadsheet_would_run(tiny_database):
+    execute(tiny_database, "update stream.touches set channel = '=1+1' where event_id = 't5'")
+    assert "\n'=1+1," in as_csv(ask(tiny_database))
+    assert '"channel": "=1+1"' in as_json(ask(tiny_database))
+
+
+@pytest.mark.parametrize("by", list(KEYS))
+@pytest.mark.parametrize("period", ["week", "all"])
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_table_fits_its_width(tiny_database, by, period, width):
+    found = ask(tiny_database, by=by, period=period, margin=0.8)
+    lines = as_table(found, width=width).splitlines()
+    table = lines[: lines.index("")]
+    assert max(map(len, table)) <= width
+    assert len(table) == 1 + len(found.rows)
+    assert "…" not in "".join(table)
+
+
+def test_a_table_reads_well(tiny_database):
+    text = as_table(ask(tiny_database, margin=0.8), width=120)
+    assert "850 (800–900)" in text
+    assert "-75 (-175–25)" in text
+    assert "IACV of all rows: 1,150.00 USD" in text
+    assert "run run-1; published 2027-01-11 00:00 UTC" in text
+    assert "LTV" not in as_table(ask(tiny_database), width=120)  # no margin: no column
+
+
+def test_what_would_steer_a_terminal_is_not_printed(tiny_database):
+    name = r"update stream.touches set channel = e'\x1b[2J[bold]x' where event_id = 't5'"
+    execute(tiny_database, name)
+    text = as_table(ask(tiny_database), width=120)
+    assert "\x1b" not in text
+    assert "�[2J[bold]x" in text

@@ -1,0 +1,81 @@
+"""Sums over posterior draws: added up draw by draw first, so that intervals of sums are honest."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bizops.database import Connection
+from bizops.intervals import interval
+from warehouse.figures import Estimate, Group
+
+__all__ = ["DrawSums", "estimates", "read_draw_sums"]
+
+FloatArray = NDArray[np.float64]
+
+BATCH = 2_000
+ARRAY_HEAD = 20  # bytes before the items of a one-dimensional array in PostgreSQL's binary form
+ARRAY_ITEM = np.dtype([("size", ">i4"), ("value", ">f4")])
+
+
+@dataclass
+class DrawSums:
+    """Sums of shares and of share x amount for each group, draw by draw.
+
+    Attributes
+    ----------
+    shares, amounts
+        By group, arrays of shape ``(draw,)``.
+    """
+
+    shares: dict[Group, FloatArray] = field(default_factory=dict)
+    amounts: dict[Group, FloatArray] = field(default_factory=dict)
+
+    def add(self, groups: list[Group], shares: FloatArray, amounts: FloatArray) -> None:
+        """Add rows: ``shares`` of shape ``(row, draw)``, what each is a share of ``(row,)``."""
+        places = {group: place for place, group in enumerate(dict.fromkeys(groups))}
+        at = np.array([places[group] for group in groups])
+        order = np.argsort(at, kind="stable")
+        starts = np.searchsorted(at[order], np.arange(len(places)))
+        ordered = shares[order]
+        share_sums = np.add.reduceat(ordered, starts, axis=0)
+        amount_sums = np.add.reduceat(ordered * amounts[order, None], starts, axis=0)
+        for group, place in places.items():
+            self.shares[group] = self.shares.get(group, 0.0) + share_sums[place]
+            self.amounts[group] = self.amounts.get(group, 0.0) + amount_sums[place]
+
+
+def read_draw_sums(connection: Connection, query: str, parameters: Mapping[str, Any]) -> DrawSums:
+    """Sum the draws that ``query`` finds, batch by batch.
+
+    The query gives key, campaign_id, start, amount and ``array_send`` of a ``real[]``.
+    """
+    sums = DrawSums()
+    with connection.cursor(name="draws") as cursor:
+        cursor.itersize = BATCH
+        cursor.execute(query, parameters)
+        while rows := cursor.fetchmany(BATCH):
+            groups = [Group(*row[:3]) for row in rows]
+            amounts = np.array([row[3] for row in rows])
+            sums.add(groups, decode_arrays([row[4] for row in rows]), amounts)
+    return sums
+
+
+def decode_arrays(sent: list[bytes]) -> FloatArray:
+    """Read equally long ``real[]`` in PostgreSQL's binary form, into shape ``(array, item)``."""
+    items = (len(sent[0]) - ARRAY_HEAD) // ARRAY_ITEM.itemsize
+    layout = np.dtype([("head", f"V{ARRAY_HEAD}"), ("items", ARRAY_ITEM, (items,))])
+    return np.frombuffer(b"".join(sent), dtype=layout)["items"]["value"].astype(np.float64)
+
+
+def estimates[Key](
+    draws: Mapping[Key, FloatArray], *, zero_below: float = 0.0
+) -> dict[Key, Estimate]:
+    """Mean and 90 % interval of each figure's draws, of shape ``(draw,)`` each."""
+    if not draws:
+        return {}
+    ends = interval(np.stack(list(draws.values()), axis=1), zero_below=zero_below)
+    columns = (array.tolist() for array in ends)
+    return dict(zip(draws, map(Estimate, *columns), strict=True))

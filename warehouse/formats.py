@@ -1,0 +1,226 @@
+"""A report as JSON, as CSV, or as a table for people."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from warehouse.figures import Estimate, Row
+from warehouse.question import KEYS
+from warehouse.report import Report, Run
+
+__all__ = ["as_csv", "as_json", "as_table", "describe_run"]
+
+FIGURES = (
+    "touches",
+    "leads",
+    "attributed_leads",
+    "spend",
+    "cost_per_lead",
+    "attributed_conversions",
+    "incremental_conversions",
+    "attributed_iacv",
+    "median_conversion_days",
+    "iacv_at_median_conversion_time",
+    "estimated_iacv",
+    "cac",
+    "ltv",
+    "roi",
+)
+INTERVALS = ("attributed_conversions", "incremental_conversions", "attributed_iacv")
+
+
+def as_json(report: Report) -> str:
+    """A JSON array of one object a row; what is not known is null."""
+    return json.dumps([_record(report, row) for row in report.rows], indent=2, ensure_ascii=False)
+
+
+def as_csv(report: Report) -> str:
+    """CSV with a header; an interval takes three columns, what is not known is empty."""
+    text = io.StringIO()
+    columns: list[str] = [*KEYS[report.question.by], "period_start"]
+    for name in FIGURES:
+        ends = (f"{name}_{end}" for end in Estimate._fields)
+        columns += ends if name in INTERVALS else (name,)
+    writer = csv.DictWriter(text, [*columns, "currency", "run_id"], lineterminator="\n")
+    writer.writeheader()
+    for row in report.rows:
+        record = _record(report, row)
+        for name in INTERVALS:
+            estimate = record.pop(name) or dict.fromkeys(Estimate._fields)
+            record |= {f"{name}_{end}": value for end, value in estimate.items()}
+        writer.writerow({name: _harmless(value) for name, value in record.items()})
+    return text.getvalue()
+
+
+def describe_run(run: Run) -> str:
+    """One line on where the credit comes from."""
+    parts = [f"run {run.run_id}", f"published {run.finished_at:%Y-%m-%d %H:%M} UTC"]
+    if run.data_until is not None:
+        parts.append(f"data until {run.data_until:%Y-%m-%d %H:%M}")
+    parts += [
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in run.diagnostics.items()
+        if isinstance(value, int | float | str)
+    ]
+    if run.waiting:
+        parts.append(f"{run.waiting:,} revenue events not attributed yet (`bizops attribute`)")
+    return "; ".join(parts)
+
+
+def _record(report: Report, row: Row) -> dict[str, Any]:
+    return (
+        dict(zip(KEYS[report.question.by], _key(report, row), strict=True))
+        | {"period_start": row.group.start.isoformat() if row.group.start else None}
+        | {name: _plain(getattr(row, name)) for name in FIGURES}
+        | {"currency": row.currency, "run_id": report.run.run_id}
+    )
+
+
+def _key(report: Report, row: Row) -> tuple[str | None, ...]:
+    second = {"campaign": row.group.campaign_id, "account": row.account_name}
+    return (row.group.key, *(second[by] for by in (report.question.by,) if by in second))
+
+
+def _plain(value: Any) -> Any:
+    return value._asdict() if isinstance(value, Estimate) else value
+
+
+def _harmless(value: Any) -> Any:
+    """Text that a spreadsheet will not run: campaign names come from anyone's web address."""
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table; of those that don't fit, the highest ``expendable`` goes first."""
+
+    title: str
+    figure: str
+    show: Callable[[Any], str]
+    expendable: int = 0
+
+
+def _count(value: float) -> str:
+    if abs(value) >= 10_000 or value == int(value):
+        return _amount(value)
+    return f"{value:.1f}".removesuffix(".0") if abs(value) >= 1 else f"{value:.2g}"
+
+
+def _amount(value: float) -> str:
+    """Three digits that matter, in thousands or millions.
+
+    >>> [_amount(value) for value in (0.0, 7.25, 950.4, 12_345.0, 1_234_567.0, -40_000.0)]
+    ['0', '7.25', '950', '12.3k', '1.23M', '-40k']
+    """
+    sizes = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
+    size, suffix = next((s for s in sizes if abs(value) >= 0.9995 * s[0]), (1.0, ""))
+    scaled = value / size
+    digits = 2 if abs(scaled) < 9.995 else 1 if abs(scaled) < 99.95 else 0
+    text = f"{scaled:.{digits}f}"
+    return (text.rstrip("0").rstrip(".") if digits else text) + suffix
+
+
+def _spread(show: Callable[[float], str]) -> Callable[[Estimate], str]:
+    def shown(value: Estimate) -> str:
+        if value.low == value.high:
+            return show(value.mean)
+        return f"{show(value.mean)} ({show(value.low)}–{show(value.high)})"
+
+    return shown
+
+
+COLUMNS = (
+    Column("Touches", "touches", _count, 7),
+    Column("Leads", "leads", _count, 8),
+    Column("Leads won", "attributed_leads", _count, 10),
+    Column("Spend", "spend", _amount, 2),
+    Column("Per lead", "cost_per_lead", _amount, 9),
+    Column("Conversions", "attributed_conversions", _spread(_count), 1),
+    Column("Incremental", "incremental_conversions", _spread(_count), 6),
+    Column("IACV", "attributed_iacv", _spread(_amount)),
+    Column("Days", "median_conversion_days", _count, 11),
+    Column("Est. IACV", "estimated_iacv", _amount, 12),
+    Column("CAC", "cac", _amount, 3),
+    Column("LTV", "ltv", _amount, 5),
+    Column("ROI", "roi", _count, 4),
+)
+
+
+def as_table(report: Report, *, width: int) -> str:
+    """A table of at most ``width`` columns of text, and a line on the run.
+
+    A column without any figure is left out; so are, where the table is too wide, columns that can
+    be spared, by name in the last line.
+    """
+    console = Console(width=width, color_system=None, file=io.StringIO(), emoji=False)
+    columns = [
+        column
+        for column in COLUMNS
+        if any(getattr(row, column.figure) is not None for row in report.rows)
+    ]
+    left_out: list[str] = []
+    table = _table(report, columns)
+    endless = console.options.update(max_width=10_000)
+    while Measurement.get(console, endless, table).maximum > width:
+        spared = max(columns, key=lambda column: column.expendable)
+        if not spared.expendable:
+            break
+        columns.remove(spared)
+        left_out.append(spared.title)
+        table = _table(report, columns)
+    with console.capture() as captured:
+        console.print(table)
+    lines = [line.rstrip() for line in captured.get().splitlines()]
+    return "\n".join([*lines, *_notes(report, left_out)])
+
+
+def _table(report: Report, columns: list[Column]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    by_period = report.question.period != "all"
+    if by_period:
+        table.add_column(report.question.period.capitalize(), no_wrap=True)
+    for name in KEYS[report.question.by]:
+        title = name.removesuffix("_id").removeprefix("account_").capitalize()
+        table.add_column(title, no_wrap=True, max_width=28)
+    for column in columns:
+        table.add_column(column.title, justify="right", no_wrap=True)
+    for row in report.rows:
+        cells = [_day(row.group.start)] if by_period else []
+        cells += [_printable(part) for part in _key(report, row)]
+        for column in columns:
+            value = getattr(row, column.figure)
+            cells.append("–" if value is None else column.show(value))
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _notes(report: Report, left_out: list[str]) -> list[str]:
+    everything = sum(row.attributed_iacv.mean for row in report.rows if row.attributed_iacv)
+    currency = next((row.currency for row in report.rows if row.currency), "")
+    question = report.question
+    notes = ["", f"By {question.model}; IACV of all rows: {everything:,.2f} {currency}".rstrip()]
+    if question.model == "bayesian":
+        notes[-1] += "; (low–high) holds the truth with probability 0.9"
+    if report.left_out:
+        notes.append(f"{report.left_out:,} more rows: without --limit")
+    if left_out:
+        notes.append(f"More columns than fit: {', '.join(left_out)}; all with --format json")
+    return [*notes, _printable(describe_run(report.run))]
+
+
+def _day(start: date | None) -> str:
+    return start.isoformat() if start else ""
+
+
+def _printable(text: str | None) -> str:
+    """Text without what would steer a terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text or "")

@@ -1,0 +1,273 @@
+-- name: run
+-- The run whose credit is reported.
+select run_id, finished_at, data_until, settings, diagnostics from attribution.published_run
+
+-- name: currencies
+-- Currencies of all amounts that a report would add up.
+select currency from stream.revenue
+where (occurred_at at time zone 'UTC')::date between %(first_day)s and %(last_day)s and iacv <> 0
+union
+select currency from stream.spend
+where date between %(first_day)s and %(last_day)s and amount <> 0 and %(by)s <> 'account'
+order by currency
+
+-- name: touches
+-- Touches and distinct leads of each group; who is known as a lead now counts as one ever since.
+with leads as (
+    select p.person_id, min(i.value) as lead_id
+    from stream.identifiers i
+    join stream.identifier_persons p on p.identifier_id = i.id
+    where i.kind = 'lead_id'
+    group by p.person_id
+),
+touched as (
+    select
+        case %(by)s when 'account' then t.account_id else t.channel end as key,
+        case %(by)s when 'campaign' then t.campaign_id else '' end as campaign_id,
+        (t.occurred_at at time zone 'UTC')::date as day,
+        coalesce(t.lead_id, l.lead_id) as lead_id
+    from stream.resolved_touches t
+    left join leads l using (person_id)
+)
+select
+    key,
+    campaign_id,
+    case when %(period)s <> 'all' then date_trunc(%(period)s, day::timestamp)::date end as start,
+    count(*),
+    count(distinct lead_id)
+from touched
+where day between %(first_day)s and %(last_day)s and key is not null
+group by 1, 2, 3
+
+-- name: spend
+-- What was spent on each group; none without a record.
+select
+    channel as key,
+    case %(by)s when 'campaign' then campaign_id else '' end,
+    case when %(period)s <> 'all' then date_trunc(%(period)s, date::timestamp)::date end as start,
+    sum(amount)::float8
+from stream.spend
+where date between %(first_day)s and %(last_day)s and currency = %(currency)s
+    and %(by)s <> 'account'
+group by 1, 2, 3
+
+-- name: attributed_leads
+-- Leads won, by share of credit; those of the baseline have the key "(baseline)".
+with credited as (
+    select
+        case
+            when c.channel = '(baseline)' or %(by)s <> 'account' then c.channel
+            else a.account_id
+        end as key,
+        case %(by)s when 'campaign' then c.campaign_id else '' end as campaign_id,
+        (c.became_lead_at at time zone 'UTC')::date as day,
+        c.share
+    from attribution.lead_credit c
+    left join stream.identifiers i
+        on %(by)s = 'account' and i.kind = 'lead_id' and i.value = c.lead_id
+    left join stream.identifier_accounts a on a.identifier_id = i.id
+    where c.run_id = %(run_id)s and c.model = %(model)s
+)
+select
+    key,
+    case when key = '(baseline)' then '' else campaign_id end,
+    case when %(period)s <> 'all' then date_trunc(%(period)s, day::timestamp)::date end as start,
+    sum(share)
+from credited
+where day between %(first_day)s and %(last_day)s and key is not null
+group by 1, 2, 3
+
+-- name: has_credit
+-- Whether the run gave credit by the model; one without any conversion had none to give.
+select exists (
+    select from attribution.credit where run_id = %(run_id)s and model = %(model)s
+) or not exists (select from attribution.conversions where run_id = %(run_id)s)
+
+-- name: has_lead_credit
+-- Whether the run says which leads the model credits to whom.
+select exists (
+    select from attribution.lead_credit where run_id = %(run_id)s and model = %(model)s
+)
+
+-- name: totals
+-- Conversions of the run, their IACV, and all IACV there is, by period.
+with amounts as (
+    select occurred_at, currency, 1 as conversions, iacv as explained, 0 as iacv
+    from attribution.conversions
+    where run_id = %(run_id)s
+    union all
+    select occurred_at, currency, 0, 0, iacv
+    from stream.revenue
+),
+dated as (
+    select *, (occurred_at at time zone 'UTC')::date as day from amounts
+)
+select
+    case when %(period)s <> 'all' then date_trunc(%(period)s, day::timestamp)::date end as start,
+    sum(conversions),
+    sum(explained)::float8,
+    sum(iacv)::float8
+from dated
+where day between %(first_day)s and %(last_day)s and currency = %(currency)s
+group by 1
+
+-- name: waiting
+-- Revenue with IACV that the run does not explain, such as what came after it.
+select count(*)
+from stream.revenue r
+where r.iacv > 0
+    and not exists (
+        select from attribution.conversions c
+        where c.run_id = %(run_id)s and c.conversion_id = r.event_id
+    )
+
+-- name: credit
+-- Conversions and IACV credited to each group by a model's mean shares, with the credit-weighted
+-- median of the days from touch to conversion and the IACV credited within it.
+with credited as (
+    select
+        case %(by)s when 'account' then v.account_id else c.channel end as key,
+        case %(by)s when 'campaign' then c.campaign_id else '' end as campaign_id,
+        (v.occurred_at at time zone 'UTC')::date as day,
+        -- a conversion of which only the day is known is that many whole days after the touch
+        greatest(
+            0,
+            case
+                when v.day_only
+                    then (v.occurred_at at time zone 'UTC')::date
+                        - (c.touched_at at time zone 'UTC')::date
+                else extract(epoch from v.occurred_at - c.touched_at) / 86400
+            end
+        )::float8 as age_days,
+        c.share,
+        c.share * v.iacv::float8 as iacv
+    from {credit} c
+    join attribution.conversions v using (run_id, conversion_id)
+    where c.run_id = %(run_id)s and c.model = %(model)s and c.channel <> '(baseline)'
+        and v.currency = %(currency)s and c.share > 0
+),
+dated as (
+    select
+        key,
+        campaign_id,
+        case when %(period)s <> 'all' then date_trunc(%(period)s, day::timestamp)::date end as start,
+        age_days,
+        sum(share) as share,
+        sum(iacv) as iacv
+    from credited
+    where day between %(first_day)s and %(last_day)s
+    group by 1, 2, 3, 4
+),
+ranked as (
+    select
+        *,
+        sum(share) over (partition by key, campaign_id, start order by age_days) as share_so_far,
+        sum(share) over (partition by key, campaign_id, start) / 2 as half
+    from dated
+),
+-- where exactly half the credit lies on each side, the middle of the two, as in any median
+centred as (
+    select
+        *,
+        (
+            min(age_days) filter (where share_so_far >= half * (1 - 1e-9)) over same_group
+            + min(age_days) filter (where share_so_far > half * (1 + 1e-9)) over same_group
+        ) / 2 as median_days
+    from ranked
+    window same_group as (partition by key, campaign_id, start)
+)
+select
+    key,
+    campaign_id,
+    start,
+    sum(share),
+    sum(iacv),
+    median_days,
+    sum(iacv) filter (where age_days <= median_days)
+from centred
+group by key, campaign_id, start, median_days
+
+-- name: credit_draws
+-- Draws of the share of each conversion, in PostgreSQL's binary form of an array.
+with credited as (
+    select
+        case %(by)s when 'account' then v.account_id else c.channel end as key,
+        case %(by)s when 'campaign' then c.campaign_id else '' end as campaign_id,
+        (v.occurred_at at time zone 'UTC')::date as day,
+        v.iacv::float8 as iacv,
+        c.shares
+    from attribution.credit_draws c
+    join attribution.conversions v using (run_id, conversion_id)
+    where c.run_id = %(run_id)s and c.channel <> '(baseline)' and v.currency = %(currency)s
+)
+select
+    key,
+    campaign_id,
+    case when %(period)s <> 'all' then date_trunc(%(period)s, day::timestamp)::date end as start,
+    iacv,
+    array_send(shares)
+from credited
+where day between %(first_day)s and %(last_day)s
+
+-- name: incremental_draws
+-- Draws of the conversions that a day's touches add, in PostgreSQL's binary form of an array.
+select
+    channel,
+    case %(by)s when 'campaign' then campaign_id else '' end,
+    case when %(period)s <> 'all' then date_trunc(%(period)s, touched_on::timestamp)::date end,
+    1.0::float8,
+    array_send(conversions)
+from attribution.incremental_draws
+where run_id = %(run_id)s and channel <> '(baseline)'
+    and touched_on between %(first_day)s and %(last_day)s
+
+-- name: retention
+-- Customers lost, and the years for which customers were observed: from the first revenue that is
+-- no loss to the churn, or to the end of the data; who comes back is a customer anew.
+with counted as (
+    select
+        account_id,
+        occurred_at,
+        kind,
+        count(*) filter (where kind = 'churn') over (
+            partition by account_id order by occurred_at, event_id
+            rows between unbounded preceding and 1 preceding
+        ) as times_lost
+    from stream.revenue
+),
+spells as (
+    select
+        min(occurred_at) filter (where kind <> 'churn') as since,
+        max(occurred_at) filter (where kind = 'churn') as lost_at
+    from counted
+    group by account_id, times_lost
+)
+select
+    count(lost_at)::float8,
+    coalesce(
+        sum(
+            greatest(
+                0,
+                extract(epoch from coalesce(lost_at, %(data_until)s::timestamptz) - since)
+            )
+        ) / (365.25 * 86400),
+        0
+    )::float8
+from spells
+where since is not null
+
+-- name: account_names
+-- The newest name of each account that was given one.
+select distinct on (account_id) account_id, name
+from stream.accounts
+where name is not null
+order by account_id, occurred_at desc, event_id desc
+
+-- name: make_credit_rows
+-- A place for credit that was worked out for this report alone.
+create temporary table report_credit (like attribution.credit) on commit drop
+
+-- name: copy_credit_rows
+-- Its rows, as CSV.
+copy report_credit (run_id, model, conversion_id, touch_id, channel, campaign_id, touched_at, share)
+from stdin with (format csv)
