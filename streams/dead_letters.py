@@ -33,7 +33,9 @@ def read_dead_letters(connection: Connection, limit: int) -> list[StoredDeadLett
     """The latest dead letters, at most ``limit``."""
     with connection.cursor() as cursor:
         cursor.execute(load_queries("streams")["latest_dead_letters"], (limit,))
-        return [
-            StoredDeadLetter(*row[:7], bytes(row[7] or b"").decode(errors="backslashreplace"))
-            for row in cursor.fetchall()
-        ]
+        rows = cursor.fetchall()
+    letters = []
+    for *place, payload in rows:
+        fields = [*place, bytes(payload or b"").decode(errors="backslashreplace")]
+        letters.append(StoredDeadLetter(*fields))
+    return letters

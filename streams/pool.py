@@ -63,7 +63,10 @@ class WorkerPool:
             "BIZOPS_GROUP": settings.group,
         }
         return subprocess.Popen(
-            [sys.executable, "-m", "streams.worker"], env=environment, start_new_session=True
+            [sys.executable, "-m", "streams.worker"],
+            env=environment,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,  # Faust draws there; what it has to say is on stderr
         )
 
     def run(

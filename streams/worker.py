@@ -159,6 +159,8 @@ def main() -> None:
         print(f"bizops: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     app = build_app(settings, endpoints)
+    # each join and leave of another worker would be a warning there
+    logging.getLogger("aiokafka.consumer.group_coordinator").setLevel(logging.ERROR)
     faust.Worker(app, loglevel="WARN", quiet=True, override_logging=True).execute_from_commandline()
 
 

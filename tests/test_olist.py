@@ -94,5 +94,5 @@ def test_leads_and_deals_come_out_right(
     assert iacv == pytest.approx(842 * 1200, rel=1e-6)
     ((diagnostics,),) = rows(settings, "select diagnostics from attribution.published_run")
     assert diagnostics["divergences"] == 0
-    assert diagnostics["rhat_max"] <= 1.01
-    assert diagnostics["ess_min"] >= 400
+    assert diagnostics["r_hat_max"] <= 1.01
+    assert min(diagnostics["ess_bulk_min"], diagnostics["ess_tail_min"]) >= 400

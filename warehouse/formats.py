@@ -207,9 +207,9 @@ def _notes(report: Report, left_out: list[str]) -> list[str]:
     everything = sum(row.attributed_iacv.mean for row in report.rows if row.attributed_iacv)
     currency = next((row.currency for row in report.rows if row.currency), "")
     question = report.question
-    notes = ["", f"By {question.model}; IACV of all rows: {everything:,.2f} {currency}".rstrip()]
+    notes = ["", f"By {question.model}; IACV of these rows: {everything:,.2f} {currency}".rstrip()]
     if question.model == "bayesian":
-        notes[-1] += "; (low–high) holds the truth with probability 0.9"
+        notes[-1] += "; (low–high): 90 % intervals, as right as the model is"
     if report.left_out:
         notes.append(f"{report.left_out:,} more rows: without --limit")
     if left_out:

@@ -80,7 +80,7 @@ def test_a_table_reads_well(tiny_database):
     text = as_table(ask(tiny_database, margin=0.8), width=120)
     assert "850 (800–900)" in text
     assert "-75 (-175–25)" in text
-    assert "IACV of all rows: 1,150.00 USD" in text
+    assert "IACV of these rows: 1,150.00 USD" in text
     assert "run run-1; published 2027-01-11 00:00 UTC" in text
     assert "LTV" not in as_table(ask(tiny_database), width=120)  # no margin: no column
 
