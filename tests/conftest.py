@@ -25,9 +25,10 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
     """Kafka and PostgreSQL: those of the environment, else local ones for this session."""
     settings = Settings.from_environment()
     settings = replace(settings, home=tmp_path_factory.mktemp("services"))
-    endpoints = local.up(settings)
-    yield endpoints
-    local.purge(settings)
+    try:
+        yield local.up(settings)
+    finally:
+        local.purge(settings)
 
 
 @pytest.fixture(scope="session")
