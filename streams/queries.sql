@@ -15,11 +15,12 @@ create temporary table staging_link
 select topic, partition, next_offset from stream.progress where topic = any(%s)
 
 -- name: save_progress
--- Say how far each partition has been stored, in the transaction that stores it.
-insert into stream.progress (topic, partition, next_offset)
+-- Say how far each partition has been stored, in the transaction that stores it; a worker that
+-- lost its partitions and does not know it yet cannot turn it back.
+insert into stream.progress as progress (topic, partition, next_offset)
 values %s
 on conflict (topic, partition) do update
-set next_offset = excluded.next_offset, updated_at = now()
+set next_offset = greatest(progress.next_offset, excluded.next_offset), updated_at = now()
 
 -- name: save_dead_letters
 -- Keep what cannot become a row; read again, it is the same dead letter.
