@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bizops.errors import ServiceError
 from bizops.settings import STATE_FILE, Settings
 
-__all__ = ["Endpoints", "find_endpoints"]
+__all__ = ["Endpoints", "find_database", "find_endpoints", "find_kafka"]
 
 
 @dataclass(frozen=True)
@@ -26,28 +26,38 @@ class Endpoints:
 
 
 def find_endpoints(settings: Settings) -> Endpoints:
-    """Addresses of both services: the environment's first, else those of ``bizops up``.
+    """Addresses of both services; errors as in :func:`find_kafka`."""
+    return Endpoints(kafka=find_kafka(settings), database_url=find_database(settings))
+
+
+def find_kafka(settings: Settings) -> str:
+    """Bootstrap servers: the environment's, else those of ``bizops up``.
 
     Raises
     ------
     ServiceError
-        If a service is neither named by the environment nor recorded as started, or the record
+        If the service is neither named by the environment nor recorded as started, or the record
         can't be read.
     """
-    kafka, database_url = settings.kafka, settings.database_url
-    if kafka is None or database_url is None:
-        state_file = settings.home / STATE_FILE
-        try:
-            state = json.loads(state_file.read_text()) if state_file.exists() else {}
-        except (OSError, ValueError) as error:
-            raise ServiceError(f"{state_file} can't be read: {error}") from error
-        kafka = kafka or state.get("kafka", {}).get("bootstrap")
-        database_url = database_url or state.get("postgres", {}).get("url")
-    if kafka is None or database_url is None:
-        missing = "Kafka" if kafka is None else "PostgreSQL"
-        variable = "BIZOPS_KAFKA" if kafka is None else "BIZOPS_DATABASE_URL"
+    return settings.kafka or _started(settings, "kafka", "bootstrap", "BIZOPS_KAFKA")
+
+
+def find_database(settings: Settings) -> str:
+    """libpq URL of the database; errors as in :func:`find_kafka`."""
+    return settings.database_url or _started(settings, "postgres", "url", "BIZOPS_DATABASE_URL")
+
+
+def _started(settings: Settings, service: str, field: str, variable: str) -> str:
+    state_file = settings.home / STATE_FILE
+    try:
+        state = json.loads(state_file.read_text()) if state_file.exists() else {}
+    except (OSError, ValueError) as error:
+        raise ServiceError(f"{state_file} can't be read: {error}") from error
+    address = state.get(service, {}).get(field)
+    if address is None:
+        name = {"kafka": "Kafka", "postgres": "PostgreSQL"}[service]
         raise ServiceError(
-            f"no {missing} is running under {settings.home}: "
+            f"no {name} is running under {settings.home}: "
             f"start it with `bizops up`, or set {variable} to one that is"
         )
-    return Endpoints(kafka=kafka, database_url=database_url)
+    return str(address)

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from bizops.cli import demo, produce, services, stream, warehouse
+from bizops.cli import attribute, demo, produce, services, stream, warehouse
 from bizops.errors import BizopsError
 
 __all__ = ["app", "main"]
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (demo, services, produce, stream, warehouse):
+for module in (demo, services, produce, stream, attribute, warehouse):
     module.register(app)
 
 

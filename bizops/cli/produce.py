@@ -6,7 +6,7 @@ import sys
 import types
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from enum import StrEnum
 from itertools import chain, islice
 from pathlib import Path
@@ -169,14 +169,13 @@ def _run(source: "Source", dry_run: bool, output: Format, rejects: Path | None) 
 def _publish(
     records: Iterator["Extracted | Rejected"], note: Callable[["Rejected"], None]
 ) -> "Summary":
-    from bizops.endpoints import find_endpoints
+    from bizops.endpoints import find_kafka
     from producers.publisher import Publisher, publish
 
     settings = Settings.from_environment()
     # What cannot be read at all is said before Kafka is asked for.
     first = list(islice(records, 1))
-    # Publishing needs no database, so that none has to be named.
-    kafka = find_endpoints(replace(settings, database_url=settings.database_url or "none")).kafka
+    kafka = find_kafka(settings)
     with Publisher(settings, kafka, note) as publisher:
         return publish(chain(first, records), publisher, note)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bizops.endpoints import find_endpoints
+from bizops.endpoints import find_database, find_endpoints
 from bizops.errors import UsageError
 from bizops.settings import Settings
 
@@ -77,7 +77,7 @@ def timeline(
     from bizops.database import opened
     from streams.timelines import read_timeline
 
-    with opened(find_endpoints(Settings.from_environment()).database_url) as connection:
+    with opened(find_database(Settings.from_environment())) as connection:
         entries = read_timeline(connection, account)
     if not entries:
         raise UsageError(f"no event of account {account!r} is known")
@@ -109,7 +109,7 @@ def dead_letters(
     from bizops.database import opened
     from streams.dead_letters import count_by_reason, read_dead_letters
 
-    with opened(find_endpoints(Settings.from_environment()).database_url) as connection:
+    with opened(find_database(Settings.from_environment())) as connection:
         counts = count_by_reason(connection)
         letters = read_dead_letters(connection, limit)
     if format is Format.json:

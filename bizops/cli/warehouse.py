@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bizops.endpoints import find_database
 from bizops.errors import UsageError
 from bizops.settings import Settings
 
@@ -31,7 +32,7 @@ def migrate() -> None:
     """
     from warehouse.schema import migrate as bring_up_to_date
 
-    found, now = bring_up_to_date(_database_url(Settings.from_environment()))
+    found, now = bring_up_to_date(find_database(Settings.from_environment()))
     typer.echo(f"Already at revision {now}." if found == now else f"Now at revision {now}.")
 
 
@@ -54,7 +55,7 @@ def transform(
     from warehouse.transform import transform as build
 
     settings = Settings.from_environment()
-    database_url = _database_url(settings)
+    database_url = find_database(settings)
     with Console(stderr=True).status("dbt builds and tests the marts…"):
         built = build(settings, database_url, select=tuple(select or ()), full=full)
     for name, rows in sorted(built.rows.items()):
@@ -124,7 +125,7 @@ def report(
         margin=margin,
         limit=limit,
     )
-    database_url = _database_url(Settings.from_environment())
+    database_url = find_database(Settings.from_environment())
     with opened(database_url, application="bizops-report") as connection:
         rows = _credit_rows(connection, question, lookback)
         found = answer(connection, question, credit_rows=rows)
@@ -154,13 +155,6 @@ def _credit_rows(
     from attribution.credit import credit_by_rule
 
     return credit_by_rule(connection, question.model, lookback)
-
-
-def _database_url(settings: Settings) -> str:
-    """Of the environment, even where no Kafka is known: nothing here needs one."""
-    from bizops.endpoints import find_endpoints
-
-    return settings.database_url or find_endpoints(settings).database_url
 
 
 def _day(moment: datetime | None) -> date | None:

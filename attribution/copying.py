@@ -1,0 +1,89 @@
+"""Arrays into PostgreSQL by COPY: text columns as CSV, draws as binary ``real[]``."""
+
+import struct
+from collections.abc import Iterable, Sequence
+from datetime import date
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import csv
+
+from bizops.database import Connection
+
+__all__ = ["copy_columns", "copy_draws"]
+
+SIGNATURE = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
+END = struct.pack(">h", -1)
+REAL_OID = 700
+FIRST_DAY = date(2000, 1, 1).toordinal()  # PostgreSQL counts days from here
+BATCH = 8 << 20
+
+
+def copy_columns(connection: Connection, table: str, columns: dict[str, Any]) -> None:
+    """Copy Arrow or numpy columns of one length, all by name, into ``table``; null stays null."""
+    target = BytesIO()
+    rows = pa.table(columns)
+    csv.write_csv(rows, target, csv.WriteOptions(include_header=False))
+    target.seek(0)
+    names = ", ".join(columns)
+    with connection.cursor() as cursor:
+        cursor.copy_expert(f"copy {table} ({names}) from stdin (format csv)", target)
+
+
+def copy_draws(
+    connection: Connection,
+    table: str,
+    columns: Sequence[str],
+    keys: Iterable[Sequence[str | date]],
+    draws: NDArray[np.float32],
+) -> None:
+    """Copy rows of key columns, texts or days, and one ``real[]``, the last of ``columns``."""
+    width = draws.shape[1]
+    head = struct.pack(">iiiiii", 20 + 8 * width, 1, 0, REAL_OID, width, 1)
+    items = np.zeros(draws.shape, dtype=[("size", ">i4"), ("value", ">f4")])
+    items["size"], items["value"] = 4, draws
+    with connection.cursor() as cursor:
+        statement = f"copy {table} ({', '.join(columns)}) from stdin (format binary)"
+        rows: Any = _Rows(_encoded(keys, head, items, len(columns)))  # copying only ever reads
+        cursor.copy_expert(statement, rows)
+
+
+def _encoded(
+    keys: Iterable[Sequence[str | date]], head: bytes, items: NDArray[Any], columns: int
+) -> Iterable[bytes]:
+    yield SIGNATURE
+    count = struct.pack(">h", columns)
+    for key, row in zip(keys, items, strict=True):
+        fields = b"".join(_field(value) for value in key)
+        yield count + fields + head + row.tobytes()
+    yield END
+
+
+def _field(value: str | date) -> bytes:
+    if isinstance(value, date):
+        return struct.pack(">ii", 4, value.toordinal() - FIRST_DAY)
+    encoded = value.encode()
+    return struct.pack(">i", len(encoded)) + encoded
+
+
+class _Rows:
+    """A file of encoded rows that is never whole in memory."""
+
+    def __init__(self, rows: Iterable[bytes]) -> None:
+        self._rows = iter(rows)
+        self._rest = b""
+
+    def read(self, size: int = BATCH) -> bytes:
+        parts, length = [self._rest], len(self._rest)
+        while length < size:
+            row = next(self._rows, None)
+            if row is None:
+                break
+            parts.append(row)
+            length += len(row)
+        whole = b"".join(parts)
+        self._rest = whole[size:]
+        return whole[:size]

@@ -1,0 +1,219 @@
+"""Who gets a conversion: shares by rule or by the model, that sum to one with the baseline."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attribution.features import Features
+from attribution.journeys import Journeys, load_journeys
+from attribution.pairs import Pairs, counted_pairs, within_lookback
+from attribution.posterior import Posterior
+from attribution.rules import LOOKBACK_DAYS, RULES, Rule
+from bizops.database import Connection
+from bizops.errors import UsageError
+
+__all__ = [
+    "BASELINE",
+    "Credit",
+    "CreditRow",
+    "DrawCredit",
+    "bayesian_credit",
+    "credit_by_rule",
+    "incremental",
+    "rule_credit",
+]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+BASELINE = "(baseline)"
+
+
+@dataclass(frozen=True)
+class Credit:
+    """Shares of conversions, one entry a conversion and credited touch or baseline.
+
+    Attributes
+    ----------
+    conversion, touch
+        Indexes; ``touch`` is -1 for the baseline. Shape ``(entry,)``.
+    share
+        In (0, 1]; sums to one over each conversion. Shape ``(entry,)``.
+    """
+
+    conversion: IntArray
+    touch: IntArray
+    share: FloatArray
+
+
+@dataclass(frozen=True)
+class DrawCredit:
+    """Draws of the model's shares, one row a conversion and campaign or baseline.
+
+    Attributes
+    ----------
+    conversion, unit
+        Indexes, by conversion; ``unit`` is -1 for the baseline. Shape ``(row,)``.
+    shares
+        Shape ``(row, draw)``; sums to one over each conversion in each draw.
+    """
+
+    conversion: IntArray
+    unit: IntArray
+    shares: NDArray[np.float32]
+
+
+class CreditRow(NamedTuple):
+    """A row of ``attribution.credit`` without its run."""
+
+    model: str
+    conversion_id: str
+    touch_id: str | None
+    channel: str
+    campaign_id: str
+    touched_at: datetime | None
+    share: float
+
+
+def rule_credit(pairs: Pairs, rule: Rule, lookback_days: float | None) -> Credit:
+    """Credit by a rule; a conversion without a touch in the window is the baseline's."""
+    kept = within_lookback(pairs, lookback_days)
+    share = rule(kept.age_days, kept.counts)
+    credited = share > 0
+    alone = np.flatnonzero(kept.counts == 0)
+    return _ordered(
+        np.concatenate((kept.conversion[credited], alone)),
+        np.concatenate((kept.touch[credited], np.full(len(alone), -1))),
+        np.concatenate((share[credited], np.ones(len(alone)))),
+    )
+
+
+def bayesian_credit(
+    features: Features, touch_unit: IntArray, posterior: Posterior | None
+) -> tuple[Credit, DrawCredit]:
+    """Each term's share of the rate at the conversion: its posterior mean, and its draws.
+
+    Parameters
+    ----------
+    touch_unit
+        Campaign of each touch, shape ``(touch,)``.
+    posterior
+        None where no touch precedes any conversion: then all is the baseline's.
+    """
+    pairs, conversions = features.pairs, len(features.state)
+    everyone = np.arange(conversions)
+    if posterior is None:
+        alone = Credit(everyone, np.full(conversions, -1), np.ones(conversions))
+        return alone, DrawCredit(everyone, alone.touch, np.ones((conversions, 1), np.float32))
+    unit = touch_unit[pairs.touch]
+    channel = features.unit_channel[unit]
+    state = features.state[pairs.conversion]
+    touch_mean, base_mean = np.zeros(len(pairs)), np.zeros(conversions)
+    rows = len(features.conversion)
+    draws = np.empty((rows + conversions, len(posterior)), dtype=np.float32)
+    for d in range(len(posterior)):
+        rate = np.einsum("pb,pb->p", features.touch_kernels, posterior.weights[d][channel])
+        rate *= posterior.effect[d][unit] * posterior.state[d][state]
+        base = posterior.baseline[d][features.baseline]
+        total = base + np.bincount(pairs.conversion, rate, minlength=conversions)
+        share = rate / total[pairs.conversion]
+        touch_mean += share
+        base_mean += base / total
+        draws[:rows, d] = np.bincount(features.pair_of_touch, share, minlength=rows)
+        draws[rows:, d] = base / total
+    credit = _ordered(
+        np.concatenate((pairs.conversion, everyone)),
+        np.concatenate((pairs.touch, np.full(conversions, -1))),
+        np.concatenate((touch_mean, base_mean)) / len(posterior),
+    )
+    conversion = np.concatenate((features.conversion, everyone))
+    units = np.concatenate((features.unit, np.full(conversions, -1)))
+    order = np.lexsort((units, conversion))
+    return credit, DrawCredit(conversion[order], units[order], draws[order])
+
+
+def incremental(
+    features: Features, posterior: Posterior
+) -> tuple[IntArray, IntArray, NDArray[np.float32]]:
+    """Conversions that a day's touches of a campaign add in expectation, to the end of the data.
+
+    Returns
+    -------
+    Day since 1970 and campaign of each group, shape ``(group,)``, and draws ``(group, draw)``.
+    """
+    rows = features.touch_exposures
+    units = max(len(features.unit_channel), 1)
+    code, group = np.unique(rows.day * units + rows.unit, return_inverse=True)
+    channel = features.unit_channel[rows.unit]
+    draws = np.empty((len(code), len(posterior)), dtype=np.float32)
+    for d in range(len(posterior)):
+        added = np.einsum("rb,rb->r", rows.sums, posterior.weights[d][channel])
+        added *= posterior.effect[d][rows.unit] * posterior.state[d][rows.state]
+        added *= posterior.activity[d][rows.activity]
+        draws[:, d] = np.bincount(group, added, minlength=len(code))
+    return code // units, code % units, draws
+
+
+def credit_by_rule(
+    connection: Connection, rule: str, lookback_days: float | None = LOOKBACK_DAYS
+) -> list[CreditRow]:
+    """Credit by a rule of all that is known now, for any lookback window.
+
+    Parameters
+    ----------
+    connection
+        Read in its transaction; nothing is written.
+    rule
+        A name in :data:`attribution.rules.RULES`.
+    lookback_days
+        A touch of at most that age counts; None for any age.
+
+    Raises
+    ------
+    UsageError
+        If there is no such rule, or the window is not above zero.
+    """
+    if rule not in RULES:
+        raise UsageError(f"no rule '{rule}'; have {', '.join(RULES)}")
+    if lookback_days is not None and not lookback_days > 0:
+        raise UsageError(f"a lookback of {lookback_days:g} days; expected more than 0")
+    journeys = load_journeys(connection)
+    conversions = journeys.conversions
+    pairs = counted_pairs(
+        journeys.touches, conversions.account, conversions.time_us, conversions.day_only
+    )
+    return credit_rows(journeys, rule, rule_credit(pairs, RULES[rule], lookback_days))
+
+
+def credit_rows(journeys: Journeys, model: str, credit: Credit) -> list[CreditRow]:
+    """Credit with names in place of indexes."""
+    touches = journeys.touches
+    touched = np.flatnonzero(credit.touch >= 0)
+    names = dict(
+        zip(
+            touched.tolist(), touches.event_ids.take(credit.touch[touched]).to_pylist(), strict=True
+        )
+    )
+    rows = []
+    ids = journeys.conversions.event_ids
+    for entry, (conversion, touch, share) in enumerate(
+        zip(credit.conversion, credit.touch, credit.share, strict=True)
+    ):
+        if touch < 0:
+            place: tuple[str, str] = (BASELINE, BASELINE)
+            moment = None
+        else:
+            place = journeys.units[touches.unit[touch]]
+            moment = datetime.fromtimestamp(touches.time_us[touch] / 1e6, UTC)
+        rows.append(
+            CreditRow(model, ids[conversion], names.get(entry), *place, moment, float(share))
+        )
+    return rows
+
+
+def _ordered(conversion: IntArray, touch: IntArray, share: FloatArray) -> Credit:
+    order = np.lexsort((touch, conversion))
+    return Credit(conversion[order], touch[order], share[order])

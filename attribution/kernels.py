@@ -1,0 +1,168 @@
+"""Exponential decay of a touch's effect, exact where only the day of a time is known.
+
+A moment known to the day is uniform over that day. What is needed then is the kernel averaged
+over a day on either side, which has a closed form: with ``I_0 = κ`` and ``I_n`` its n-th integral
+from zero,
+
+    I_1(x) = 1 − e^(−x/τ)
+    I_2(x) = x − τ I_1(x)
+    I_3(x) = x²/2 − τ I_2(x)            (all 0 for x <= 0)
+
+averaging over a touch's day is ``I_(n+1)(x) − I_(n+1)(x − 1)`` and over the other end's day
+``I_(n+1)(x + 1) − I_(n+1)(x)``. The time at risk is the same with ``1`` for the kernel.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["HALF_LIVES_DAYS", "bump_weights", "elapsed", "exposure", "intensity"]
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+HALF_LIVES_DAYS: FloatArray = np.array([1.5, 3.0, 6.0, 12.0, 25.0, 50.0])
+"""The fixed bank; a channel's kernel is a mixture of these."""
+
+MIN_DAYS = 1e-3
+
+
+def intensity(
+    lag_days: FloatArray,
+    touch_day_only: BoolArray,
+    end_day_only: BoolArray,
+    half_lives_days: FloatArray = HALF_LIVES_DAYS,
+) -> FloatArray:
+    """Kernel density ``κ_b`` at a lag, averaged over each day that hides the hour.
+
+    Parameters
+    ----------
+    lag_days
+        From touch to conversion, shape ``(pair,)``; a moment known to the day is its start.
+    touch_day_only, end_day_only
+        Whether only the day is known of the touch and of the conversion, shape ``(pair,)``.
+    half_lives_days
+        Shape ``(kernel,)``, each > 0.
+
+    Returns
+    -------
+    Per day, shape ``(pair, kernel)``, >= 0; each kernel integrates to one over all lags.
+
+    Examples
+    --------
+    A touch on the day of the deal, hours unknown: half of the orders have the touch first.
+
+    >>> same_day = np.array([0.0]), np.array([True]), np.array([True])
+    >>> round(float(intensity(*same_day, np.array([1e3]))[0, 0] * 1e3 / np.log(2)), 3)
+    0.5
+    """
+    return _averaged(0, lag_days, touch_day_only, end_day_only, half_lives_days)
+
+
+def exposure(
+    lag_days: FloatArray,
+    touch_day_only: BoolArray,
+    end_day_only: BoolArray,
+    half_lives_days: FloatArray = HALF_LIVES_DAYS,
+) -> FloatArray:
+    """Integral of the kernel from a touch to the end of its risk, ``1 − e^(−lag/τ)`` if exact.
+
+    Parameters and shapes are those of :func:`intensity`.
+
+    Returns
+    -------
+    Unitless, in [0, 1], shape ``(pair, kernel)``.
+    """
+    risk = _averaged(1, lag_days, touch_day_only, end_day_only, half_lives_days)
+    return np.minimum(risk, 1.0, out=risk)
+
+
+def elapsed(days: FloatArray, start_day_only: BoolArray, end_day_only: BoolArray) -> FloatArray:
+    """Expected days between two moments, of which one or both may hide the hour; never negative.
+
+    Examples
+    --------
+    >>> exact, day = np.array([False]), np.array([True])
+    >>> float(elapsed(np.array([2.0]), exact, exact)[0])
+    2.0
+    >>> float(elapsed(np.array([2.0]), day, exact)[0])
+    1.5
+    """
+
+    def ramp(order: int, x: FloatArray) -> FloatArray:
+        x = np.maximum(x, 0.0)
+        return np.asarray(x**order / (1.0, 1.0, 2.0, 6.0)[order], dtype=np.float64)
+
+    return np.asarray(_differences(ramp, 1, days, start_day_only, end_day_only))
+
+
+def bump_weights(peak_log_days: FloatArray, width: FloatArray) -> FloatArray:
+    """Weights over the bank shaped as one bump on the log of the half-life.
+
+    Parameters
+    ----------
+    peak_log_days, width
+        Log of the half-life at the peak and the bump's standard deviation, shape ``(...)``.
+
+    Returns
+    -------
+    Shape ``(..., kernel)``; sums to one over the last axis.
+    """
+    steps = (np.log(HALF_LIVES_DAYS) - peak_log_days[..., None]) / width[..., None]
+    weights = -0.5 * steps**2
+    weights = np.exp(weights - weights.max(axis=-1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+
+
+def _averaged(
+    order: int, lag: FloatArray, touch_wide: BoolArray, end_wide: BoolArray, half_lives: FloatArray
+) -> FloatArray:
+    out = np.empty((len(lag), len(half_lives)))
+    for b, tau in enumerate(half_lives / np.log(2)):
+
+        def integral(n: int, x: FloatArray, tau: float = float(tau)) -> FloatArray:
+            return _integral(n, x, tau)
+
+        out[:, b] = _differences(integral, order, lag, touch_wide, end_wide)
+    return np.maximum(out, 0.0, out=out)
+
+
+def _integral(n: int, x: FloatArray, tau: float) -> FloatArray:
+    if n == 0:
+        decay = np.exp(-np.maximum(x, 0.0) / tau) / tau
+        return np.where(x >= 0, decay, 0.0)
+    x = np.maximum(x, 0.0)
+    value = -np.expm1(-x / tau)
+    for power in range(1, n):
+        value = x**power / power - tau * value
+    return np.asarray(value)
+
+
+def _differences(
+    integral: Callable[[int, FloatArray], FloatArray],
+    order: int,
+    x: FloatArray,
+    start_wide: BoolArray,
+    end_wide: BoolArray,
+) -> FloatArray:
+    """``integral(order, x)``, averaged over the day before or after ``x`` where that is unknown."""
+    x = np.asarray(x, dtype=np.float64)
+    if not (start_wide.any() or end_wide.any()):
+        return integral(order, x)
+    out = np.empty(len(x))
+    for start in (False, True):
+        for end in (False, True):
+            rows = np.flatnonzero((start_wide == start) & (end_wide == end))
+            at = x[rows]
+            if start and end:
+                f = order + 2
+                value = integral(f, at + 1) - 2 * integral(f, at) + integral(f, at - 1)
+            elif end:
+                value = integral(order + 1, at + 1) - integral(order + 1, at)
+            elif start:
+                value = integral(order + 1, at) - integral(order + 1, at - 1)
+            else:
+                value = integral(order, at)
+            out[rows] = value
+    return out

@@ -1,0 +1,197 @@
+"""Everything of a run into PostgreSQL, in the transaction that makes it the published one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from attribution.copying import copy_columns, copy_draws
+from attribution.credit import BASELINE, Credit, DrawCredit
+from attribution.journeys import Journeys
+from attribution.leads import LeadCredit, Leads
+from attribution.runs import publish_run
+from attribution.summary import SummaryRow, summarise, summarise_draws
+from bizops.database import Connection
+
+__all__ = ["Findings", "write_findings"]
+
+BAYESIAN = "bayesian"
+EPOCH = date(1970, 1, 1).toordinal()
+SUMMARY = (
+    "dimension", "channel", "campaign_id", "period", "period_start", "currency",
+    "conversions_mean", "conversions_low", "conversions_high", "iacv_mean", "iacv_low", "iacv_high",
+)  # fmt: skip
+
+
+@dataclass
+class Findings:
+    """What a run found.
+
+    Attributes
+    ----------
+    credit, lead_credit
+        By model.
+    draws
+        Of the Bayesian model's shares; None for a run of rules only.
+    incremental
+        Day, campaign and draws, as of :func:`attribution.credit.incremental`; None without a fit.
+    """
+
+    journeys: Journeys
+    leads: Leads
+    credit: dict[str, Credit] = field(default_factory=dict)
+    lead_credit: dict[str, LeadCredit] = field(default_factory=dict)
+    draws: DrawCredit | None = None
+    incremental: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]] | None = None
+
+
+def write_findings(connection: Connection, run_id: str, findings: Findings, **found: Any) -> None:
+    """Write all rows of a run and publish it; nothing is there if any of it fails.
+
+    Parameters
+    ----------
+    found
+        ``data``, ``diagnostics``, ``timings``, ``data_until`` and ``artifact`` of the run.
+    """
+    _write_conversions(connection, run_id, findings.journeys)
+    for model, credit in findings.credit.items():
+        _write_credit(connection, run_id, model, findings.journeys, credit)
+    for model, lead_credit in findings.lead_credit.items():
+        _write_leads(connection, run_id, model, findings.leads, lead_credit)
+    if findings.draws is not None:
+        _write_draws(connection, run_id, findings.journeys, findings.draws)
+    if findings.incremental is not None:
+        _write_incremental(connection, run_id, findings.journeys, *findings.incremental)
+    _write_summary(connection, run_id, findings)
+    publish_run(connection, run_id, **found)
+
+
+def _write_conversions(connection: Connection, run_id: str, journeys: Journeys) -> None:
+    conversions = journeys.conversions
+    copy_columns(
+        connection,
+        "attribution.conversions",
+        {
+            "run_id": _same(run_id, len(conversions)),
+            "conversion_id": _texts(conversions.event_ids),
+            "account_id": _texts(journeys.account_ids[conversions.account]),
+            "occurred_at": _moments(conversions.time_us),
+            "day_only": conversions.day_only,
+            "kind": _texts(conversions.kind),
+            "iacv": _texts(conversions.iacv),
+            "currency": _texts(conversions.currency),
+        },
+    )
+
+
+def _write_credit(
+    connection: Connection, run_id: str, model: str, journeys: Journeys, credit: Credit
+) -> None:
+    touches = journeys.touches
+    credited = credit.touch >= 0
+    touch = pa.array(credit.touch, mask=~credited)
+    unit = np.where(credited, touches.unit[credit.touch], -1) if len(touches) else credit.touch
+    copy_columns(
+        connection,
+        "attribution.credit",
+        {
+            "run_id": _same(run_id, len(credit.share)),
+            "model": _same(model, len(credit.share)),
+            "conversion_id": _texts(journeys.conversions.event_ids[credit.conversion]),
+            "touch_id": touches.event_ids.take(touch),
+            **_places(journeys.units, unit),
+            "touched_at": _moments(touches.time_us).take(touch),
+            "share": credit.share,
+        },
+    )
+
+
+def _write_leads(
+    connection: Connection, run_id: str, model: str, leads: Leads, credit: LeadCredit
+) -> None:
+    copy_columns(
+        connection,
+        "attribution.lead_credit",
+        {
+            "run_id": _same(run_id, len(credit.lead)),
+            "model": _same(model, len(credit.lead)),
+            "lead_id": _texts(leads.lead_ids[credit.lead]),
+            "became_lead_at": _moments(leads.time_us[credit.lead]),
+            **_places(leads.units, credit.unit),
+            "share": credit.share,
+        },
+    )
+
+
+def _write_draws(
+    connection: Connection, run_id: str, journeys: Journeys, draws: DrawCredit
+) -> None:
+    places = [*journeys.units, (BASELINE, BASELINE)]
+    ids = journeys.conversions.event_ids
+    keys = (
+        (run_id, ids[conversion], *places[unit])
+        for conversion, unit in zip(draws.conversion, draws.unit, strict=True)
+    )
+    columns = ("run_id", "conversion_id", "channel", "campaign_id", "shares")
+    copy_draws(connection, "attribution.credit_draws", columns, keys, draws.shares)
+
+
+def _write_incremental(
+    connection: Connection,
+    run_id: str,
+    journeys: Journeys,
+    day: NDArray[np.int64],
+    unit: NDArray[np.int64],
+    draws: NDArray[np.float32],
+) -> None:
+    keys = (
+        (run_id, date.fromordinal(EPOCH + int(on)), *journeys.units[code])
+        for on, code in zip(day, unit, strict=True)
+    )
+    columns = ("run_id", "touched_on", "channel", "campaign_id", "conversions")
+    copy_draws(connection, "attribution.incremental_draws", columns, keys, draws)
+
+
+def _write_summary(connection: Connection, run_id: str, findings: Findings) -> None:
+    for model, credit in findings.credit.items():
+        rows: Iterator[SummaryRow]
+        if model == BAYESIAN and findings.draws is not None:
+            rows = summarise_draws(findings.journeys, findings.draws)
+        else:
+            rows = summarise(findings.journeys, credit)
+        first = next(rows, None)
+        if first is None:
+            continue
+        columns = dict(zip(SUMMARY, zip(*chain((first,), rows), strict=True), strict=True))
+        count = len(columns["channel"])
+        keys = {"run_id": _same(run_id, count), "model": _same(model, count)}
+        copy_columns(
+            connection,
+            "attribution.credit_summary",
+            keys | {name: pa.array(values) for name, values in columns.items()},
+        )
+
+
+def _places(units: tuple[tuple[str, str], ...], unit: NDArray[np.int64]) -> dict[str, Any]:
+    """Names of campaigns by index, the baseline's for -1."""
+    index = pa.array(np.where(unit < 0, len(units), unit))
+    names = [*units, (BASELINE, BASELINE)]
+    channels, campaigns = (pa.array([name[i] for name in names], pa.string()) for i in (0, 1))
+    return {"channel": channels.take(index), "campaign_id": campaigns.take(index)}
+
+
+def _same(value: str, count: int) -> Any:
+    return pa.repeat(pa.scalar(value), count)
+
+
+def _texts(values: NDArray[np.object_]) -> Any:
+    return pa.array(values, pa.string())
+
+
+def _moments(time_us: NDArray[np.int64]) -> Any:
+    return pa.array(time_us, pa.timestamp("us", tz="UTC"))

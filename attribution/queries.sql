@@ -1,0 +1,130 @@
+-- name: touches
+-- Every touch that belongs to an account by all that is known now.
+select
+    event_id,
+    account_id,
+    (extract(epoch from occurred_at) * 1000000)::bigint as time_us,
+    day_only::int as day_only,
+    channel,
+    campaign_id
+from stream.resolved_touches
+where account_id is not null
+
+-- name: revenue
+-- Every change of contract value; the amount stays text, so that it stays exact.
+select
+    event_id,
+    account_id,
+    (extract(epoch from occurred_at) * 1000000)::bigint as time_us,
+    day_only::int as day_only,
+    kind,
+    iacv::text as iacv,
+    currency
+from stream.revenue
+
+-- name: accounts
+-- One row per account that has a state: its first moment and its latest segment.
+select
+    account_id,
+    (extract(epoch from min(occurred_at)) * 1000000)::bigint as time_us,
+    coalesce(
+        (array_agg(segment order by occurred_at desc, event_id desc)
+            filter (where segment is not null))[1],
+        'unknown'
+    ) as segment
+from stream.accounts
+group by account_id
+
+-- name: leads
+-- Every lead with the first event that names it, its person and the person's account.
+with named as (
+    select lead_id, occurred_at, day_only, event_id, account_id
+    from stream.touches
+    where lead_id is not null
+    union all
+    select lead_id, occurred_at, day_only, event_id, account_id
+    from stream.identities
+    where lead_id is not null
+),
+first as (
+    select distinct on (lead_id) *
+    from named
+    order by lead_id, occurred_at, day_only, event_id
+)
+select
+    first.lead_id,
+    (extract(epoch from first.occurred_at) * 1000000)::bigint as time_us,
+    first.day_only::int as day_only,
+    coalesce(r.person_id::text, 'lead ' || first.lead_id) as person_id,
+    coalesce(r.account_id, first.account_id, '') as account_id
+from first
+left join stream.identifiers i on i.kind = 'lead_id' and i.value = first.lead_id
+left join stream.identifier_accounts r on r.identifier_id = i.id
+
+-- name: lead_touches
+-- Every touch of a person who is known as a lead; the person stands in the account's column.
+select
+    t.event_id,
+    t.person_id::text as account_id,
+    (extract(epoch from t.occurred_at) * 1000000)::bigint as time_us,
+    t.day_only::int as day_only,
+    t.channel,
+    t.campaign_id
+from stream.resolved_touches t
+where t.person_id in (
+    select p.person_id
+    from stream.identifiers i
+    join stream.identifier_persons p on p.identifier_id = i.id
+    where i.kind = 'lead_id'
+)
+
+-- name: start_run
+-- A run that has started.
+insert into attribution.runs (run_id, status, started_at, settings)
+values (%s, 'running', %s, %s)
+
+-- name: fail_run
+-- A run that is not published, and why.
+update attribution.runs
+set status = 'failed', finished_at = now(), error = %(error)s, data = %(data)s,
+    diagnostics = %(diagnostics)s, timings = %(timings)s, data_until = %(data_until)s,
+    artifact = %(artifact)s
+where run_id = %(run_id)s
+
+-- name: fail_interrupted
+-- Runs of processes that are gone.
+update attribution.runs
+set status = 'failed', finished_at = now(), error = 'interrupted'
+where status = 'running'
+
+-- name: publish_run
+-- The run that everything reads from now on.
+update attribution.runs
+set status = 'published', finished_at = clock_timestamp(), data = %(data)s,
+    diagnostics = %(diagnostics)s, timings = %(timings)s, data_until = %(data_until)s,
+    artifact = %(artifact)s
+where run_id = %(run_id)s
+
+-- name: list_runs
+-- The newest runs.
+select run_id, status, started_at, finished_at, data_until, settings, data, diagnostics, timings,
+    artifact, error
+from attribution.runs
+order by started_at desc, run_id desc
+limit %s
+
+-- name: find_run
+-- Runs by the beginning of their id.
+select run_id, status, started_at, finished_at, data_until, settings, data, diagnostics, timings,
+    artifact, error
+from attribution.runs
+where starts_with(run_id, %s)
+order by run_id
+
+-- name: channel_table
+-- What a run credits to each channel over all time.
+select channel, currency, conversions_mean, conversions_low, conversions_high,
+    iacv_mean, iacv_low, iacv_high
+from attribution.credit_summary
+where run_id = %(run_id)s and model = %(model)s and dimension = 'channel' and period = 'all'
+order by channel = '(baseline)', iacv_mean desc, channel

@@ -1,0 +1,170 @@
+"""``bizops attribute`` and ``bizops runs``."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from bizops.settings import Settings
+
+if TYPE_CHECKING:
+    from attribution.runs import Run
+    from bizops.database import Connection
+
+__all__ = ["register"]
+
+Format = Literal["table", "json"]
+FormatOption = Annotated[Format, typer.Option("--format", help="How to print.")]
+
+runs = typer.Typer(help="The fits so far, published or failed.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(attribute)
+    runs.command("list")(list_)
+    runs.command("show")(show)
+    app.add_typer(runs, name="runs")
+
+
+def attribute(
+    seed: Annotated[int, typer.Option(min=0, help="Same seed and data, same numbers.")] = 1,
+    draws: Annotated[int, typer.Option(min=10, help="Draws of each chain.")] = 1000,
+    chains: Annotated[int, typer.Option(min=2, help="Chains, sampled side by side.")] = 4,
+    lookback: Annotated[
+        float, typer.Option(help="Days before a conversion in which rules count touches.")
+    ] = 90,
+    rules_only: Annotated[
+        bool, typer.Option("--rules-only", help="Leave the Bayesian model out.")
+    ] = False,
+    form: FormatOption = "table",
+) -> None:
+    """Fit the model to all timelines and publish whom it credits, with each rule beside it.
+
+    Nothing is published unless the draws pass: R-hat at most 1.01, ESS 400 or more, no divergences.
+
+    Example: bizops attribute --seed 7
+    """
+    from attribution.fit import Options
+    from attribution.fit import attribute as run_attribution
+    from attribution.sampling import Sampling
+    from bizops.database import opened
+
+    settings = Settings.from_environment()
+    database_url = _database_url(settings)
+    options = Options(Sampling(seed, draws, chains=chains), lookback, rules_only)
+    run = run_attribution(settings, database_url, options, say=_note)
+    with opened(database_url) as connection:
+        channels = _channels(connection, run)
+    if form == "json":
+        typer.echo(json.dumps(_record(run) | {"channels": channels}, indent=2))
+        return
+    _print_run(run)
+    _print_channels(channels)
+
+
+def list_(
+    limit: Annotated[int, typer.Option(min=1, help="How many of the newest.")] = 20,
+    form: FormatOption = "table",
+) -> None:
+    """List runs, the newest first.
+
+    Example: bizops runs list --limit 5
+    """
+    from attribution.runs import list_runs
+    from bizops.database import opened
+
+    with opened(_database_url(Settings.from_environment())) as connection:
+        found = list_runs(connection, limit)
+    if form == "json":
+        typer.echo(json.dumps([_record(run) for run in found], indent=2))
+        return
+    for run in found:
+        size = f"{run.data['conversions']:,} conversions" if run.data else ""
+        note = run.error or _diagnostics(run)
+        typer.echo(f"{run.run_id}  {run.status:<9}  {size:<20}  {note}".rstrip())
+    if not found:
+        typer.echo("No runs yet: `bizops attribute` makes one.")
+
+
+def show(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or how it begins.")],
+    form: FormatOption = "table",
+) -> None:
+    """Show one run: settings, data, diagnostics, timings, and what it credits.
+
+    Example: bizops runs show 20261122T170501-ab12cd
+    """
+    from attribution.runs import find_run
+    from bizops.database import opened
+
+    with opened(_database_url(Settings.from_environment())) as connection:
+        run = find_run(connection, run_id)
+        channels = _channels(connection, run)
+    if form == "json":
+        typer.echo(json.dumps(_record(run) | {"channels": channels}, indent=2))
+        return
+    _print_run(run)
+    for name in ("settings", "data", "timings"):
+        for key, value in sorted((getattr(run, name) or {}).items()):
+            typer.echo(f"  {name} {key}: {json.dumps(value)}")
+    _print_channels(channels)
+
+
+def _database_url(settings: Settings) -> str:
+    """Of the environment, even where no Kafka is known, of a database with our schema."""
+    from bizops.database import opened
+    from bizops.endpoints import find_endpoints
+    from warehouse.schema import check_schema
+
+    database_url = settings.database_url or find_endpoints(settings).database_url
+    with opened(database_url) as connection:
+        check_schema(connection)
+    return database_url
+
+
+def _note(line: str) -> None:
+    typer.echo(line, err=True)
+
+
+def _channels(connection: "Connection", run: "Run") -> list[dict[str, Any]]:
+    from attribution.runs import channel_table
+
+    return channel_table(connection, run)
+
+
+def _record(run: "Run") -> dict[str, Any]:
+    record = dict(vars(run))
+    for name in ("started_at", "finished_at", "data_until"):
+        record[name] = record[name] and record[name].isoformat()
+    return record
+
+
+def _diagnostics(run: "Run") -> str:
+    found = run.diagnostics
+    if not found:
+        return "no fit"
+    return (
+        f"R-hat {found['r_hat_max']:.3f}, ESS {found['ess_bulk_min']} bulk and "
+        f"{found['ess_tail_min']} tail, {found['divergences']} divergences"
+    )
+
+
+def _print_run(run: "Run") -> None:
+    typer.echo(f"Run {run.run_id}: {run.status}{f', {run.error}' if run.error else ''}")
+    typer.echo(f"  {_diagnostics(run)}")
+    timings = run.timings or {}
+    steps = [f"{name[:-2]} {timings[name]:.1f} s" for name in timings if name.endswith("_s")]
+    memory = timings.get("peak_memory_mb")
+    typer.echo(f"  {', '.join(sorted(steps))}{f'; at most {memory:,} MB' if memory else ''}")
+
+
+def _print_channels(channels: list[dict[str, Any]]) -> None:
+    if not channels:
+        return
+    model = channels[0]["model"]
+    typer.echo(f"\n{'channel':<22}{'conversions':>26}{'IACV':>42}   ({model}, 90 % intervals)")
+    for row in channels:
+        counted = "{mean:,.1f} [{low:,.0f}, {high:,.0f}]".format(**row["conversions"])
+        valued = "{mean:,.0f} [{low:,.0f}, {high:,.0f}]".format(**row["iacv"])
+        typer.echo(f"{row['channel']:<22}{counted:>26}{valued:>38} {row['currency']}")

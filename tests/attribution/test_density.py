@@ -1,0 +1,101 @@
+"""The fused density is the PyMC model's, and its gradient is right."""
+
+import numpy as np
+import pytest
+
+from attribution.density import build_inputs, from_places, log_density, placed_density
+from attribution.features import build_features
+from attribution.model import build_model, load_priors, variables
+
+from .worlds import make_world
+
+WORLDS = {
+    "prospects alike": {"customers": False, "busy": False},
+    "prospects": {"customers": False, "busy": True},
+    "customers alike": {"customers": True, "busy": False},
+    "customers": {"customers": True, "busy": True},
+}
+
+
+@pytest.fixture(scope="module", params=WORLDS.values(), ids=WORLDS)
+def features(request):
+    return build_features(make_world(seed=3, accounts=60, **request.param).journeys())
+
+
+def a_place(features):
+    inputs = build_inputs(features, load_priors())
+    rng = np.random.default_rng(5)
+    x = inputs.prior_mean + 0.3 * rng.normal(size=len(inputs.prior_mean))
+    at = inputs.risk_days.shape[0] + 3 * inputs.channels + 1
+    x[at : at + inputs.fitted] = rng.normal(-4, 2, inputs.fitted)
+    return inputs, x
+
+
+def slopes(function, x):
+    return [
+        (function(x + step) - function(x - step)) / 2e-6 for step in np.eye(len(x)) * 1e-6
+    ]
+
+
+def test_worlds_differ_in_their_parameters(features):
+    assert variables(features)["log_effect"] > 1
+    if "activity_power" not in variables(features):
+        assert len(features.activity_levels) == 1
+
+
+def test_gradient(features):
+    inputs, x = a_place(features)
+    gradient, unused = np.empty_like(x), np.empty_like(x)
+    log_density(x, inputs, gradient)
+    found = slopes(lambda y: log_density(y, inputs, unused), x)
+    assert gradient == pytest.approx(found, rel=1e-5, abs=1e-4)
+
+
+def test_gradient_by_place(features):
+    inputs, x = a_place(features)
+    knee = np.full(inputs.fitted, -3.0)
+    gradient, unused = np.empty_like(x), np.empty_like(x)
+    placed_density(x, inputs, knee, gradient)
+    found = slopes(lambda y: placed_density(y, inputs, knee, unused), x)
+    assert gradient == pytest.approx(found, rel=1e-5, abs=1e-4)
+
+
+def test_places_carry_the_volume_they_take(features):
+    """Density by place = density by parameter x how far a step of a place goes."""
+    inputs, x = a_place(features)
+    knee, unused = np.full(inputs.fitted, 1.0), np.empty_like(x)
+    moved = x.copy()
+    from_places(moved, inputs, knee)
+
+    def steps(y):
+        y = y.copy()
+        from_places(y, inputs, knee)
+        return y
+
+    jacobian = np.array(slopes(steps, x))
+    expected = log_density(moved, inputs, unused) + np.log(np.linalg.det(jacobian))
+    assert placed_density(x, inputs, knee, unused) == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.slow
+def test_it_is_the_pymc_model(features):
+    priors = load_priors()
+    model = build_model(features, priors)
+    names = variables(features)
+    assert [variable.name for variable in model.free_RVs] == list(names)
+    density = model.compile_logp(mode="FAST_COMPILE")
+    slope = model.compile_dlogp(mode="FAST_COMPILE")
+    constants = []
+    for shift in (0.0, 0.1):
+        inputs, x = a_place(features)
+        x = x + shift
+        gradient = np.empty_like(x)
+        value = log_density(x, inputs, gradient)
+        parts = np.split(x, np.cumsum(list(names.values()))[:-1])
+        point = {
+            name: part if variable.ndim else part[0]
+            for name, part, variable in zip(names, parts, model.free_RVs, strict=True)
+        }
+        assert slope(point) == pytest.approx(gradient, rel=1e-8, abs=1e-7)
+        constants.append(value - density(point))
+    assert constants[0] == pytest.approx(constants[1], abs=1e-6)
