@@ -48,6 +48,10 @@ class Credit:
     touch: IntArray
     share: FloatArray
 
+    def unit(self, touch_unit: IntArray) -> IntArray:
+        """Campaign of each entry by that of each touch, -1 for the baseline."""
+        return np.append(touch_unit, -1)[self.touch]
+
 
 @dataclass(frozen=True)
 class DrawCredit:

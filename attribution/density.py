@@ -299,18 +299,11 @@ def _risk(
     effect_at: int,
 ) -> float:
     """Minus the integral of the rate over all accounts' time at risk."""
-    value = 0.0
+    value = _baseline_risk(x, d, gradient, activity, d_activity)
     states, levels, units, _ = d.exposures.shape
     baselines = d.risk_days.shape[0]
     shape_at = baselines + d.channels
     shape = math.exp(x[shape_at])
-    for g in range(baselines):
-        rate = math.exp(x[g])
-        for k in range(levels):
-            expected = rate * activity[k] * d.risk_days[g, k]
-            value -= expected
-            gradient[g] -= expected
-            d_activity[k] -= rate * d.risk_days[g, k]
     slope = np.empty((units, BANK))
     total = np.zeros((units, BANK))
     for s in range(states):
@@ -348,6 +341,21 @@ def _risk(
                     part += slope[u, b] * d.exposures[s, k, u, b]
             d_state[s] += activity[k] * part
             d_activity[k] += by_state[s] * part
+    return value
+
+
+@_jit
+def _baseline_risk(
+    x: FloatArray, d: Inputs, gradient: FloatArray, activity: FloatArray, d_activity: FloatArray
+) -> float:
+    value = 0.0
+    for g in range(d.risk_days.shape[0]):
+        rate = math.exp(x[g])
+        for k in range(len(activity)):
+            expected = rate * activity[k] * d.risk_days[g, k]
+            value -= expected
+            gradient[g] -= expected
+            d_activity[k] -= rate * d.risk_days[g, k]
     return value
 
 

@@ -93,9 +93,7 @@ def _write_credit(
     connection: Connection, run_id: str, model: str, journeys: Journeys, credit: Credit
 ) -> None:
     touches = journeys.touches
-    credited = credit.touch >= 0
-    touch = pa.array(credit.touch, mask=~credited)
-    unit = np.where(credited, touches.unit[credit.touch], -1) if len(touches) else credit.touch
+    touch = pa.array(credit.touch, mask=credit.touch < 0)
     copy_columns(
         connection,
         "attribution.credit",
@@ -104,7 +102,7 @@ def _write_credit(
             "model": _same(model, len(credit.share)),
             "conversion_id": _texts(journeys.conversions.event_ids[credit.conversion]),
             "touch_id": touches.event_ids.take(touch),
-            **_places(journeys.units, unit),
+            **_places(journeys.units, credit.unit(touches.unit)),
             "touched_at": _moments(touches.time_us).take(touch),
             "share": credit.share,
         },

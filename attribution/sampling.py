@@ -26,7 +26,7 @@ class Sampling:
     """How to sample; the same settings and data give the same draws."""
 
     seed: int = 1
-    draws: int = 1000
+    draws: int = 1500
     tune: int = 800
     chains: int = 4
     target_accept: float = 0.9
@@ -87,9 +87,9 @@ def check(tree: Any) -> Gates:
 
     summary: dict[str, Any] = {}
     worst: dict[str, str] = {}
-    r_hat, worst["r_hat"] = _extreme(arviz.rhat(tree), np.nanargmax)
-    bulk, worst["ess_bulk"] = _extreme(arviz.ess(tree, method="bulk"), np.nanargmin)
-    tail, worst["ess_tail"] = _extreme(arviz.ess(tree, method="tail"), np.nanargmin)
+    r_hat, worst["r_hat"] = _extreme(arviz.rhat(tree), np.argmax)
+    bulk, worst["ess_bulk"] = _extreme(arviz.ess(tree, method="bulk"), np.argmin)
+    tail, worst["ess_tail"] = _extreme(arviz.ess(tree, method="tail"), np.argmin)
     divergences = int(tree["sample_stats"]["diverging"].sum())
     sizes = tree["posterior"].sizes
     summary |= {"r_hat_max": round(r_hat, 4), "ess_bulk_min": round(bulk)}
@@ -113,7 +113,7 @@ def _extreme(values: Any, choose: Callable[[NDArray[Any]], Any]) -> tuple[float,
     found = []
     for name, array in values.data_vars.items():
         flat = np.asarray(array.values, dtype=np.float64).ravel()
-        at = int(choose(flat))
+        at = int(choose(flat))  # what is no number, of a chain that stood still, is worst of all
         place = np.unravel_index(at, array.shape) if array.shape else ()
         labels = [str(array[dim].values[i]) for dim, i in zip(array.dims, place, strict=True)]
         found.append((float(flat[at]), f"{name}[{', '.join(labels)}]" if labels else str(name)))

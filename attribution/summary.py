@@ -32,7 +32,7 @@ class _Shares:
 
 def summarise(journeys: Journeys, credit: Credit) -> Iterator[SummaryRow]:
     """Sums of a rule's credit, whose intervals have no width."""
-    unit = np.where(credit.touch < 0, -1, journeys.touches.unit[credit.touch])
+    unit = credit.unit(journeys.touches.unit)
     yield from _summaries(journeys, _Shares(credit.conversion, unit, credit.share[:, None]))
 
 

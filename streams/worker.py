@@ -159,8 +159,9 @@ def main() -> None:
         print(f"bizops: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     app = build_app(settings, endpoints)
-    # each join and leave of another worker would be a warning there
-    logging.getLogger("aiokafka.consumer.group_coordinator").setLevel(logging.ERROR)
+    coordinator = logging.getLogger("aiokafka.consumer.group_coordinator")
+    coordinator.setLevel(logging.ERROR)  # each join and leave of another worker is a warning there
+    coordinator.addFilter(lambda record: "NotAvailable" not in record.getMessage())  # a new cluster
     faust.Worker(app, loglevel="WARN", quiet=True, override_logging=True).execute_from_commandline()
 
 

@@ -39,7 +39,7 @@ def test_the_model_is_less_than_half_as_wrong_as_the_best_rule(tmp_path: Path) -
 
         rows = json.loads(run("report", "--by", "channel", "--format", "json"))
         credited = sum(row["attributed_iacv"]["mean"] for row in rows)
-        timeline = json.loads(run("timeline", again.split("bizops timeline ")[1].split()[0],
+        timeline = json.loads(run("timeline", again.split(" timeline ")[1].split()[0],
                                   "--format", "json"))  # fmt: skip
         assert credited > 0
         assert {entry["entry"] for entry in timeline} == {"touch", "revenue", "opportunity"}

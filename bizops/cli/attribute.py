@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 def attribute(
     seed: Annotated[int, typer.Option(min=0, help="Same seed and data, same numbers.")] = 1,
-    draws: Annotated[int, typer.Option(min=10, help="Draws of each chain.")] = 1000,
+    draws: Annotated[int, typer.Option(min=10, help="Draws of each chain.")] = 1500,
     chains: Annotated[int, typer.Option(min=2, help="Chains, sampled side by side.")] = 4,
     lookback: Annotated[
         float, typer.Option(help="Days before a conversion in which rules count touches.")

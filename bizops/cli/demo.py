@@ -1,6 +1,8 @@
 """``bizops demo``: the whole pipeline on a simulated company, each model beside the truth."""
 
 import json
+import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -8,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bizops.comparison import Comparison, compare
-from bizops.errors import ServiceError
+from bizops.errors import ServiceError, UsageError
 from bizops.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,15 +26,14 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 MODEL = "bayesian"
-WHERE_NEXT = """
-Where to look next
-  bizops report --by campaign              each campaign, with what it cost and brought
-  bizops report --by channel --period quarter --format csv
-  bizops timeline {account:<24} everything that is known of one account
-  bizops runs list                         the fits so far, with their diagnostics
-  bizops status                            what is running; `bizops down` stops it
-  docs/metrics.md, docs/model.md           what each figure means, and what breaks it
-"""
+WHERE_NEXT = {
+    "report --by campaign": "each campaign, with what it cost and brought",
+    "report --by channel --period quarter": "the same over time; --format csv for a spreadsheet",
+    "timeline {account}": "everything that is known of one account",
+    "runs list": "the fits so far, with their diagnostics",
+    "status": "what is running",
+    "down": "stop it; the data stays",
+}
 
 
 class Format(StrEnum):
@@ -81,7 +82,16 @@ def demo(
         print(outcome.as_json())
         return
     outcome.show()
-    print(WHERE_NEXT.format(account=account))
+    _point_on(account)
+
+
+def _point_on(account: str) -> None:
+    """Print commands as they can be pasted here, whether or not bizops is on the PATH."""
+    name = "bizops" if shutil.which("bizops") else os.path.relpath(sys.argv[0])
+    print("\nWhere to look next")
+    for command, what in WHERE_NEXT.items():
+        print(f"  {name + ' ' + command.format(account=account):<52} {what}")
+    print(f"  {'docs/metrics.md, docs/model.md':<52} what each figure means, and what breaks it")
 
 
 def _run(settings: Settings, endpoints: "Endpoints", world: dict[str, int]) -> None:
@@ -95,6 +105,7 @@ def _run(settings: Settings, endpoints: "Endpoints", world: dict[str, int]) -> N
 
     with _step("Migrating the database"):
         migrate(endpoints.database_url)
+    _claim(settings, endpoints, world)
     pool = WorkerPool(settings, endpoints, size=2)
     try:
         pool.start()
@@ -110,6 +121,27 @@ def _run(settings: Settings, endpoints: "Endpoints", world: dict[str, int]) -> N
     with _step("Building the marts"):
         transform(settings, endpoints.database_url)
     _marker(settings).write_text(json.dumps(world | {"run_id": run.run_id}))
+
+
+def _claim(settings: Settings, endpoints: "Endpoints", world: dict[str, int]) -> None:
+    """Make sure that nothing but this demo's company is there: the truth is about it alone."""
+    from bizops.database import opened
+
+    with opened(endpoints.database_url) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "select exists (select from stream.touches), "
+            "exists (select from stream.touches where not starts_with(event_id, %s))",
+            (f"simulated:{world['seed']}",),
+        )
+        held, others = cursor.fetchone() or (False, False)
+    marker = _marker(settings)
+    known = json.loads(marker.read_text()) if marker.exists() else world
+    if others or (held and world.items() - known.items()):
+        raise UsageError(
+            f"the installation in {settings.home} holds other events already; the demo wants one "
+            "of its own: set BIZOPS_HOME to another folder, such as .bizops-demo"
+        )
+    marker.write_text(json.dumps(world))
 
 
 def _preflight(settings: Settings) -> None:
@@ -204,14 +236,14 @@ class _Outcome:
         )
 
 
-def _an_account(connection: "Connection") -> Any:
+def _an_account(connection: "Connection") -> str:
     with connection.cursor() as cursor:
         cursor.execute(
             "select account_id from attribution.conversions "
             "join attribution.published_run using (run_id) order by iacv desc, account_id limit 1"
         )
         row = cursor.fetchone()
-    return row[0] if row else "ACCOUNT"
+    return str(row[0]) if row else "ACCOUNT"
 
 
 @contextmanager

@@ -32,9 +32,7 @@ def a_place(features):
 
 
 def slopes(function, x):
-    return [
-        (function(x + step) - function(x - step)) / 2e-6 for step in np.eye(len(x)) * 1e-6
-    ]
+    return [(function(x + step) - function(x - step)) / 2e-6 for step in np.eye(len(x)) * 1e-6]
 
 
 def test_worlds_differ_in_their_parameters(features):
