@@ -2,8 +2,8 @@
 
 :func:`attribution.model.build_model` says what the model is; a test holds this to it, value and
 gradient. Sampling through PyMC's own graph takes the same steps, but compiles for 15 to 40 seconds
-at every run and its rounding differs from one to the next, so that the same seed and data do not
-give the same draws. This is compiled once and kept on disk, and always rounds alike.
+at every run, and two runs with the same seed and data gave different draws. This is compiled once
+and kept on disk, and gives the same draws again.
 """
 
 import math
