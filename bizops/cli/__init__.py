@@ -34,3 +34,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        # a service that goes away in the middle of a command is no fault of the program
+        if type(error).__module__.partition(".")[0] not in ("psycopg2", "kafka"):
+            raise
+        print(f"bizops: {type(error).__name__}: {str(error).partition('\n')[0]}", file=sys.stderr)
+        sys.exit(1)

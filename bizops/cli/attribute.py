@@ -1,10 +1,12 @@
 """``bizops attribute`` and ``bizops runs``."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bizops.cli.database import migrated_database
+from bizops.cli.printing import Format, FormatOption, print_json
 from bizops.settings import Settings
 
 if TYPE_CHECKING:
@@ -13,8 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-Format = Literal["table", "json"]
-FormatOption = Annotated[Format, typer.Option("--format", help="How to print.")]
 
 runs = typer.Typer(help="The fits so far, published or failed.", no_args_is_help=True)
 
@@ -37,7 +37,7 @@ def attribute(
     rules_only: Annotated[
         bool, typer.Option("--rules-only", help="Leave the Bayesian model out.")
     ] = False,
-    form: FormatOption = "table",
+    form: FormatOption = Format.TABLE,
 ) -> None:
     """Fit the model to all timelines and publish whom it credits, with each rule beside it.
 
@@ -51,13 +51,13 @@ def attribute(
     from bizops.database import opened
 
     settings = Settings.from_environment()
-    database_url = _database_url(settings)
+    database_url = migrated_database(settings)
     options = Options(Sampling(seed, draws, chains=chains), lookback, rules_only)
     run = run_attribution(settings, database_url, options, say=_note)
     with opened(database_url) as connection:
         channels = _channels(connection, run)
-    if form == "json":
-        typer.echo(json.dumps(_record(run) | {"channels": channels}, indent=2))
+    if form is Format.JSON:
+        print_json(vars(run) | {"channels": channels})
         return
     _print_run(run)
     _print_channels(channels)
@@ -65,7 +65,7 @@ def attribute(
 
 def list_(
     limit: Annotated[int, typer.Option(min=1, help="How many of the newest.")] = 20,
-    form: FormatOption = "table",
+    form: FormatOption = Format.TABLE,
 ) -> None:
     """List runs, the newest first.
 
@@ -74,10 +74,10 @@ def list_(
     from attribution.runs import list_runs
     from bizops.database import opened
 
-    with opened(_database_url(Settings.from_environment())) as connection:
+    with opened(migrated_database(Settings.from_environment())) as connection:
         found = list_runs(connection, limit)
-    if form == "json":
-        typer.echo(json.dumps([_record(run) for run in found], indent=2))
+    if form is Format.JSON:
+        print_json([vars(run) for run in found])
         return
     for run in found:
         size = f"{run.data['conversions']:,} conversions" if run.data else ""
@@ -89,7 +89,7 @@ def list_(
 
 def show(
     run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or how it begins.")],
-    form: FormatOption = "table",
+    form: FormatOption = Format.TABLE,
 ) -> None:
     """Show one run: settings, data, diagnostics, timings, and what it credits.
 
@@ -98,29 +98,17 @@ def show(
     from attribution.runs import find_run
     from bizops.database import opened
 
-    with opened(_database_url(Settings.from_environment())) as connection:
+    with opened(migrated_database(Settings.from_environment())) as connection:
         run = find_run(connection, run_id)
         channels = _channels(connection, run)
-    if form == "json":
-        typer.echo(json.dumps(_record(run) | {"channels": channels}, indent=2))
+    if form is Format.JSON:
+        print_json(vars(run) | {"channels": channels})
         return
     _print_run(run)
     for name in ("settings", "data", "timings"):
         for key, value in sorted((getattr(run, name) or {}).items()):
             typer.echo(f"  {name} {key}: {json.dumps(value)}")
     _print_channels(channels)
-
-
-def _database_url(settings: Settings) -> str:
-    """Of the environment, even where no Kafka is known, of a database with our schema."""
-    from bizops.database import opened
-    from bizops.endpoints import find_endpoints
-    from warehouse.schema import check_schema
-
-    database_url = settings.database_url or find_endpoints(settings).database_url
-    with opened(database_url) as connection:
-        check_schema(connection)
-    return database_url
 
 
 def _note(line: str) -> None:
@@ -131,13 +119,6 @@ def _channels(connection: "Connection", run: "Run") -> list[dict[str, Any]]:
     from attribution.runs import channel_table
 
     return channel_table(connection, run)
-
-
-def _record(run: "Run") -> dict[str, Any]:
-    record = dict(vars(run))
-    for name in ("started_at", "finished_at", "data_until"):
-        record[name] = record[name] and record[name].isoformat()
-    return record
 
 
 def _diagnostics(run: "Run") -> str:

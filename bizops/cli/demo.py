@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bizops.cli.printing import Format, FormatOption, print_json
 from bizops.comparison import Comparison, compare
 from bizops.errors import ServiceError, UsageError
 from bizops.settings import Settings
@@ -36,13 +36,6 @@ WHERE_NEXT = {
 }
 
 
-class Format(StrEnum):
-    """How data is printed."""
-
-    table = "table"
-    json = "json"
-
-
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command()(demo)
@@ -51,7 +44,7 @@ def register(app: typer.Typer) -> None:
 def demo(
     seed: Annotated[int, typer.Option(min=0, help="Which simulated company.")] = 7,
     accounts: Annotated[int, typer.Option(min=50, help="How many accounts it knows.")] = 3000,
-    form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.table,
+    form: FormatOption = Format.TABLE,
 ) -> None:
     """Run the whole pipeline on a simulated company and show each model beside the truth.
 
@@ -78,8 +71,8 @@ def demo(
     with opened(endpoints.database_url, application="bizops-demo") as connection:
         outcome = _Outcome.read(connection, truth)
         account = _an_account(connection)
-    if form is Format.json:
-        print(outcome.as_json())
+    if form is Format.JSON:
+        print_json(asdict(outcome))
         return
     outcome.show()
     _point_on(account)
@@ -202,9 +195,6 @@ class _Outcome:
         }
         intervals = {row[1]: (row[3], row[4]) for row in rows if row[0] == MODEL}
         return cls(caused, truth.organic.conversions, models, intervals)
-
-    def as_json(self) -> str:
-        return json.dumps(asdict(self), indent=2)
 
     def show(self) -> None:
         from rich.console import Console

@@ -7,7 +7,6 @@ import types
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
-from enum import StrEnum
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
@@ -15,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, Union, get_args, get_origi
 import typer
 from typer.core import TyperGroup
 
+from bizops.cli.printing import Format, print_json
 from bizops.errors import BizopsError, UsageError
 from bizops.settings import Settings
 
@@ -27,13 +27,6 @@ __all__ = ["register"]
 SHOWN_ERRORS = 20
 PROGRESS_EVERY = 500
 OPTION_TYPES = (bool, int, float, str, Path)
-
-
-class Format(StrEnum):
-    """How data is printed."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 DryRun = Annotated[
@@ -92,7 +85,7 @@ def schema(
 
     if event_type is not None and event_type not in EVENT_TYPES:
         raise UsageError(f"no type {event_type!r}; have {', '.join(sorted(EVENT_TYPES))}")
-    typer.echo(json.dumps(json_schema(event_type), indent=2))
+    print_json(json_schema(event_type))
 
 
 def _command(name: str, source: type["Source"]) -> Any:
@@ -262,7 +255,7 @@ def _print(summary: "Summary", note: _Rejections, dry_run: bool, output: Format)
             "rejected": summary.rejected,
             "errors": note.first,
         }
-        typer.echo(json.dumps(what, indent=2))
+        print_json(what)
         return
     rows = [*counts.items(), ("total", summary.acknowledged), ("rejected", summary.rejected)]
     width = max(len(name) for name, _ in rows)

@@ -1,25 +1,14 @@
 """``bizops up``, ``down``, ``status`` and ``doctor``."""
 
-import json
 from dataclasses import asdict
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from bizops.cli.printing import Format, FormatOption, print_json
 from bizops.settings import Settings
 
 __all__ = ["register"]
-
-
-class Format(StrEnum):
-    """How data is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-
-
-FormatOption = Annotated[Format, typer.Option("--format", help="How to print it.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -88,7 +77,7 @@ def status(output: FormatOption = Format.TABLE) -> None:
     if output is Format.JSON:
         services = [asdict(one) for one in found]
         content = {"home": settings.home, "healthy": healthy, "services": services}
-        typer.echo(json.dumps(content, indent=2, default=str))
+        print_json(content)
     else:
         for one in found:
             pid = one.pid if one.pid is not None else "-"
@@ -109,7 +98,7 @@ def doctor(output: FormatOption = Format.TABLE) -> None:
     fine = all(one.verdict is not Verdict.MISSING for one in found)
     if output is Format.JSON:
         content = {"ok": fine, "checks": [asdict(one) for one in found]}
-        typer.echo(json.dumps(content, indent=2))
+        print_json(content)
     else:
         for one in found:
             typer.echo(f"{one.verdict:<8} {one.name:<17} {one.sentence}")

@@ -1,27 +1,19 @@
 """Commands on the stream: run it, look at a timeline, look at dead letters."""
 
-import json
 import signal
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from bizops.endpoints import find_database, find_endpoints
+from bizops.cli.database import migrated_database
+from bizops.cli.printing import Format, FormatOption, print_json, print_table
+from bizops.endpoints import find_endpoints
 from bizops.errors import UsageError
 from bizops.settings import Settings
 
-__all__ = ["Format", "register"]
-
-
-class Format(StrEnum):
-    """How data is printed."""
-
-    table = "table"
-    json = "json"
+__all__ = ["register"]
 
 
 def register(app: typer.Typer) -> None:
@@ -68,7 +60,7 @@ def stream(
 
 def timeline(
     account: Annotated[str, typer.Argument(help="The account_id.")],
-    format: Annotated[Format, typer.Option(help="How to print it.")] = Format.table,
+    form: FormatOption = Format.TABLE,
 ) -> None:
     """Show an account's touches, revenue and deals in order.
 
@@ -77,12 +69,12 @@ def timeline(
     from bizops.database import opened
     from streams.timelines import read_timeline
 
-    with opened(find_database(Settings.from_environment())) as connection:
+    with opened(migrated_database(Settings.from_environment())) as connection:
         entries = read_timeline(connection, account)
     if not entries:
         raise UsageError(f"no event of account {account!r} is known")
-    if format is Format.json:
-        _print_json([asdict(entry) for entry in entries])
+    if form is Format.JSON:
+        print_json([asdict(entry) for entry in entries])
         return
     rows = [
         (
@@ -95,12 +87,12 @@ def timeline(
         )
         for e in entries
     ]
-    _print_table(("when (UTC)", "what", "channel", "campaign", "person", "IACV"), rows)
+    print_table(("when (UTC)", "what", "channel", "campaign", "person", "IACV"), rows)
 
 
 def dead_letters(
     limit: Annotated[int, typer.Option(min=1, help="How many, latest first.")] = 20,
-    format: Annotated[Format, typer.Option(help="How to print them.")] = Format.table,
+    form: FormatOption = Format.TABLE,
 ) -> None:
     """Show events that could not be stored, with the reason for each.
 
@@ -109,30 +101,15 @@ def dead_letters(
     from bizops.database import opened
     from streams.dead_letters import count_by_reason, read_dead_letters
 
-    with opened(find_database(Settings.from_environment())) as connection:
+    with opened(migrated_database(Settings.from_environment())) as connection:
         counts = count_by_reason(connection)
         letters = read_dead_letters(connection, limit)
-    if format is Format.json:
-        _print_json([asdict(letter) for letter in letters])
+    if form is Format.JSON:
+        print_json([asdict(letter) for letter in letters])
         return
     if not letters:
         print("no dead letters")
         return
     print(", ".join(f"{reason}: {count:,}" for reason, count in counts.items()))
     rows = [(f"{d.topic}/{d.partition}/{d.offset}", d.reason, d.detail) for d in letters]
-    _print_table(("topic/partition/offset", "reason", "detail"), rows)
-
-
-def _print_json(rows: list[dict[str, Any]]) -> None:
-    json.dump(rows, sys.stdout, indent=2, default=str)
-    print()
-
-
-def _print_table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*columns, box=None, header_style="bold")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+    print_table(("topic/partition/offset", "reason", "detail"), rows)
