@@ -28,7 +28,8 @@ bench: setup  ## events per second from Kafka to PostgreSQL, against a bare loop
 	@$(BIN)/python benchmarks/throughput.py
 
 soak: setup  ## the long form of the fault tests
-	@BIZOPS_SOAK=1 $(BIN)/pytest tests/streams/test_workers.py
+	@BIZOPS_SOAK_KILLS=60 BIZOPS_SOAK_SEED=$${BIZOPS_SOAK_SEED:-$$(date +%s)} \
+		$(BIN)/pytest -s --timeout 3600 tests/streams/test_workers.py
 
 map: setup  ## write the module map and the page of commands anew
 	@$(BIN)/python docs/module_map.py

@@ -35,7 +35,11 @@ def attribute(
         float, typer.Option(help="Days before a conversion in which rules count touches.")
     ] = 90,
     rules_only: Annotated[
-        bool, typer.Option("--rules-only", help="Leave the Bayesian model out.")
+        bool,
+        typer.Option(
+            "--rules-only",
+            help="Leave the model out; reports have rules only, until the next run with it.",
+        ),
     ] = False,
     form: FormatOption = Format.TABLE,
 ) -> None:

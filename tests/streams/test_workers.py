@@ -105,21 +105,28 @@ def test_an_empty_topic_is_caught_up_at_once(pool: WorkerPool) -> None:
 def test_killed_again_and_again_it_stores_every_event_once(
     pool: WorkerPool, count: Any, database_url: str
 ) -> None:
-    """100,000 simulated events with malformed ones among them; a worker killed five times."""
-    chance = random.Random(11)
-    events = simulate(seed=11).events
+    """100,000 simulated events with malformed ones among them; a worker killed five times.
+
+    ``make soak`` is its long form: more companies, more kills, from a seed that is printed.
+    """
+    seed = int(os.environ.get("BIZOPS_SOAK_SEED", "11"))
+    kills = int(os.environ.get("BIZOPS_SOAK_KILLS", "5"))
+    print(f"BIZOPS_SOAK_SEED={seed} BIZOPS_SOAK_KILLS={kills}")
+    chance = random.Random(seed)
+    companies = range(seed, seed + max(1, kills // 10))
+    events = [event for company in companies for event in simulate(seed=company).events]
     messages = [(event.topic, event.key, event.to_json()) for event in events]
     assert len(messages) > 100_000
-    malformed = malformed_messages(11, 300)
+    malformed = malformed_messages(seed, 300)
     for value in malformed:
         messages.insert(chance.randrange(len(messages)), ("touches", str(chance.random()), value))
     pool.size = 2
     pool.start()
     producer = threading.Thread(
-        target=publish, args=(pool.settings, pool.endpoints.kafka, messages, 10)
+        target=publish, args=(pool.settings, pool.endpoints.kafka, messages, 2 * kills)
     )
     producer.start()
-    for _ in range(5):
+    for _ in range(kills):
         time.sleep(chance.uniform(1.0, 4.0))
         victim = pool.processes.pop(chance.randrange(len(pool.processes)))
         os.kill(victim.pid, signal.SIGKILL)
