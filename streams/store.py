@@ -184,12 +184,11 @@ class Store:
         columns = ", ".join(table.columns)
         staged = [table.row(item, content) for item, content in rows]
         _copy_rows(cursor, f"staging_{table.name}", staged)
-        updates = ", ".join(f"{c} = excluded.{c}" for c in table.columns if c != "event_id")
-        action = (
-            "do nothing"
-            if table.corrected_when == "false"
-            else f"do update set {updates} where {table.corrected_when}"
-        )
+        action = "do nothing"
+        if table.corrected_by:
+            updates = ", ".join(f"{c} = excluded.{c}" for c in table.columns if c != "event_id")
+            later = _later(table, "excluded", f"stream.{table.name}")
+            action = f"do update set {updates} where {later}"
         cursor.execute(
             f"insert into stream.{table.name} ({columns}) "
             f"select {columns} from staging_{table.name} order by event_id "
@@ -199,12 +198,7 @@ class Store:
 
     def _differing(self, cursor: Cursor, table: Table) -> dict[str, bool]:
         """Staged ids whose stored content differs, with whether the stored one is simply later."""
-        superseded = "false"
-        if table.corrected_when != "false":
-            order = (
-                "(stored.received_at, stored.kafka_offset) > (new.received_at, new.kafka_offset)"
-            )
-            superseded = "stored.occurred_at > new.occurred_at" if table.timed else order
+        superseded = _later(table, "stored", "new") if table.corrected_by else "false"
         cursor.execute(
             f"select new.event_id, {superseded} from staging_{table.name} new "
             f"join stream.{table.name} stored using (event_id) "
@@ -271,6 +265,12 @@ class Store:
 
 def _copy_rows(cursor: Cursor, table: str, rows: Sequence[Sequence[object]]) -> None:
     cursor.copy_expert(f"copy {table} from stdin", io.StringIO(copy_text(rows)))
+
+
+def _later(table: Table, one: str, other: str) -> str:
+    """SQL: whether one content of an event corrects another."""
+    first, second = (", ".join(f"{side}.{c}" for c in table.corrected_by) for side in (one, other))
+    return f"({first}) > ({second})"
 
 
 def _place(record: Record) -> tuple[str, int, int]:

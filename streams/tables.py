@@ -20,11 +20,6 @@ __all__ = ["RANKS", "TABLES", "Table", "copy_text", "identifier_id", "strongest_
 RANKS = {"anonymous_id": 0, "email": 1, "lead_id": 2, "user_id": 3}
 """Kinds of identifier, from the weakest evidence of a person to the strongest."""
 
-NEVER = "false"
-LATER = "excluded.occurred_at > {table}.occurred_at"
-ARRIVED_LATER = (
-    "(excluded.received_at, excluded.kafka_offset) > ({table}.received_at, {table}.kafka_offset)"
-)
 IS_STATE = frozenset({"account", "campaign", "opportunity"})
 NOT_COLUMNS = frozenset(
     {"type", "schema_version", "event_id", "source", "occurred_at", "occurred_on"}
@@ -41,14 +36,14 @@ class Table:
         In schema ``stream``.
     columns
         In the order of :meth:`row`.
-    corrected_when
-        SQL condition under which another content of the same ``event_id`` takes the row's place;
-        otherwise it is a conflict.
+    corrected_by
+        Columns that put contents of one ``event_id`` in order: the greatest stands, an older one is
+        superseded. Empty where another content is a conflict.
     """
 
     name: str
     columns: tuple[str, ...]
-    corrected_when: str
+    corrected_by: tuple[str, ...]
     fields: tuple[str, ...]
     timed: bool
     extras: tuple[Callable[[Accepted], object], ...]
@@ -86,15 +81,15 @@ def _table(event_type: str, model: type[AnyEvent]) -> Table:
         extras["kafka_offset"] = lambda accepted: accepted.record.offset
     shared = ("event_id", "source", "received_at", "content_hash")
     times = ("occurred_at", "day_only") if timed else ()
-    condition = NEVER
+    corrected_by: tuple[str, ...] = ()
     if event_type in IS_STATE:
-        condition = LATER.format(table=f"stream.{model.topic}")
+        corrected_by = ("occurred_at",)
     elif event_type == "spend":
-        condition = ARRIVED_LATER.format(table=f"stream.{model.topic}")
+        corrected_by = ("received_at", "kafka_offset")
     return Table(
         name=model.topic,
         columns=(*shared, *times, *extras, *fields),
-        corrected_when=condition,
+        corrected_by=corrected_by,
         fields=fields,
         timed=timed,
         extras=tuple(extras.values()),
