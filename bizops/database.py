@@ -32,7 +32,8 @@ def connect(database_url: str, *, application: str = "bizops", timeout_s: int = 
             options="-c timezone=UTC",
         )
     except psycopg2.OperationalError as error:
-        raise ServiceError(f"PostgreSQL cannot be reached: {str(error).strip()}") from None
+        reason = "; ".join(str(error).strip().splitlines())
+        raise ServiceError(f"PostgreSQL cannot be reached: {reason}") from None
     except psycopg2.ProgrammingError:
         raise ServiceError(
             "the database URL cannot be read; expected postgresql://user:password@host:port/name"

@@ -1,7 +1,7 @@
 """Where Kafka and PostgreSQL are now: named by the environment, or started by ``bizops up``."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bizops.errors import ServiceError
 from bizops.settings import STATE_FILE, Settings
@@ -22,7 +22,7 @@ class Endpoints:
     """
 
     kafka: str
-    database_url: str
+    database_url: str = field(repr=False)
 
 
 def find_endpoints(settings: Settings) -> Endpoints:

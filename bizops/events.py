@@ -13,12 +13,11 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    StrictBool,
     TypeAdapter,
     ValidationError,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, from_json
 
 from bizops.complaints import explained
 from bizops.errors import EventError
@@ -34,9 +33,11 @@ from bizops.fields import (
     Properties,
     Text,
 )
+from bizops.versions import known_versions, upcast
 
 __all__ = [
     "EVENT_TYPES",
+    "FORMER_FIELDS",
     "MAX_EVENT_BYTES",
     "NO_CAMPAIGN",
     "PERSON_FIELDS",
@@ -62,8 +63,16 @@ MAX_EVENT_BYTES = 900_000
 NO_CAMPAIGN = "(none)"
 """The campaign of touches that name none, one in each channel."""
 
-PERSON_FIELDS = ("lead_id", "email", "user_id", "anonymous_id")
+PERSON_FIELDS = ("lead_id", "contact_id", "email", "user_id", "device_id", "anonymous_id")
 """What names a person, in the order in which a message is keyed by it."""
+
+FORMER_FIELDS = {
+    "previous_lead_id": "lead_id",
+    "previous_contact_id": "contact_id",
+    "previous_email": "email",
+    "previous_user_id": "user_id",
+}
+"""What says that a person had another identifier before, and of which kind."""
 
 
 class Event(BaseModel):
@@ -92,10 +101,9 @@ class Event(BaseModel):
     @property
     def identifiers(self) -> Iterator[tuple[str, str]]:
         """The ``(field, value)`` pairs that name a person, strongest key first."""
-        for name in PERSON_FIELDS:
-            value = getattr(self, name, None)
-            if value is not None:
-                yield name, value
+        fields = self.__dict__  # asked several times an event: faster than an attribute each
+        named = [(name, fields[name]) for name in PERSON_FIELDS if fields.get(name) is not None]
+        return iter(named)
 
     def to_json(self) -> bytes:
         """Canonical JSON: the same event always gives the same bytes."""
@@ -158,8 +166,10 @@ class Touch(TimedEvent):
     campaign_id: Id = NO_CAMPAIGN
     account_id: Id | None = None
     lead_id: Id | None = None
+    contact_id: Id | None = None
     email: Email | None = None
     user_id: Id | None = None
+    device_id: Id | None = None
     anonymous_id: Id | None = None
     touch_type: Label | None = None
     collateral_id: Id | None = None
@@ -193,6 +203,7 @@ class Revenue(TimedEvent):
     currency: Currency
     opportunity_id: Id | None = None
     lead_id: Id | None = None
+    contact_id: Id | None = None
     arr: Amount | None = None
     tcv: Amount | None = None
     term_months: Annotated[int, Field(ge=1, le=1200, strict=True)] | None = None
@@ -228,20 +239,48 @@ class Spend(Event):
 
 
 class Identity(TimedEvent):
-    """A fact that identifiers belong to one person, or a person to an account."""
+    """A fact that identifiers belong to one person, or a person to an account.
 
+    ``previous_user_id`` and its like say that a person was known by another identifier of the same
+    kind before: an alias, a merge in the CRM, a new address. Nothing else makes one person of two
+    users.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra=ONE_TIME
+        | {"dependentRequired": {former: [kind] for former, kind in FORMER_FIELDS.items()}}
+    )
     topic: ClassVar[str] = "identities"
 
     type: Literal["identity"] = "identity"
     account_id: Id | None = None
     lead_id: Id | None = None
+    contact_id: Id | None = None
     email: Email | None = None
     user_id: Id | None = None
+    device_id: Id | None = None
     anonymous_id: Id | None = None
+    previous_lead_id: Id | None = None
+    previous_contact_id: Id | None = None
+    previous_email: Email | None = None
+    previous_user_id: Id | None = None
+
+    @property
+    def former(self) -> Iterator[tuple[str, str, str]]:
+        """``(field, value, former value)`` of each identifier that took another's place."""
+        for name, kind in FORMER_FIELDS.items():
+            before, now = getattr(self, name), getattr(self, kind)
+            if before is not None and now is not None and before != now:
+                yield kind, now, before
 
     @model_validator(mode="after")
     def _a_link(self) -> Self:
-        persons = len(list(self.identifiers))
+        for name, kind in FORMER_FIELDS.items():
+            if getattr(self, name) is not None and getattr(self, kind) is None:
+                raise PydanticCustomError(
+                    "missing_field", f"has {name} alone; expected {kind} beside it"
+                )
+        persons = len(list(self.identifiers)) + len(list(self.former))
         if persons + (self.account_id is not None) < 2:
             raise PydanticCustomError(
                 "missing_field",
@@ -316,16 +355,17 @@ class Opportunity(TimedEvent):
 
     topic: ClassVar[str] = "opportunities"
 
+    schema_version: Literal[2] = 2  # type: ignore[assignment]  # each type has its own newest
     type: Literal["opportunity"] = "opportunity"
     opportunity_id: Id
     account_id: Id
     stage: Label
     amount: Amount | None = None
     currency: Currency | None = None
-    is_closed: StrictBool | None = None
-    is_won: StrictBool | None = None
+    outcome: Literal["open", "won", "lost"] | None = None
     owner: Text | None = None
     lead_id: Id | None = None
+    contact_id: Id | None = None
 
 
 AnyEvent = Touch | Revenue | Spend | Identity | Account | Campaign | LiftTest | Opportunity
@@ -344,8 +384,14 @@ EVENT_TYPES: dict[str, type[AnyEvent]] = {
 _adapter: TypeAdapter[AnyEvent] = TypeAdapter(Annotated[AnyEvent, Field(discriminator="type")])
 
 
+NEWEST: dict[str, int] = {
+    name: model.model_fields["schema_version"].default for name, model in EVENT_TYPES.items()
+}
+"""The newest version of each type; inside, an event is always of it."""
+
+
 def parse_event(raw: bytes) -> AnyEvent:
-    """Read one event from JSON.
+    """Read one event from JSON, of any known version of its type.
 
     Raises
     ------
@@ -366,7 +412,11 @@ def parse_event(raw: bytes) -> AnyEvent:
     try:
         return _adapter.validate_json(raw)
     except ValidationError as error:
-        raise explained(error, EVENT_TYPES) from None
+        try:
+            fields = from_json(raw)
+        except ValueError:
+            raise explained(error, EVENT_TYPES) from None
+        return _made_new(fields, error)
 
 
 def build_event(fields: dict[str, Any]) -> AnyEvent:
@@ -374,7 +424,20 @@ def build_event(fields: dict[str, Any]) -> AnyEvent:
     try:
         return _adapter.validate_python(fields)
     except ValidationError as error:
+        return _made_new(fields, error)
+
+
+def _made_new(fields: Any, error: ValidationError) -> AnyEvent:
+    """An event of an older version; what is no newest event, and why, comes here."""
+    event_type = fields.get("type") if isinstance(fields, dict) else None
+    newest = NEWEST.get(event_type) if isinstance(event_type, str) else None
+    upcasted = upcast(fields, event_type, newest) if event_type and newest else None
+    if upcasted is None:
         raise explained(error, EVENT_TYPES) from None
+    try:
+        return _adapter.validate_python(upcasted)
+    except ValidationError as still:
+        raise explained(still, EVENT_TYPES) from None
 
 
 def json_schema(event_type: str | None = None) -> dict[str, Any]:
@@ -392,4 +455,8 @@ def json_schema(event_type: str | None = None) -> dict[str, Any]:
         definitions = [schema]
     for definition in definitions:
         definition["required"] = ["type", *definition["required"]]
+        version = definition["properties"]["schema_version"]
+        older = known_versions(definition["properties"]["type"]["const"], version["const"])[:-1]
+        if older:
+            version["description"] = f"read too: {', '.join(map(str, older))}"
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -15,8 +15,7 @@ from bizops.errors import EventError
 
 __all__ = ["Notation", "kind_of", "value_of"]
 
-KINDS = (datetime, date, Decimal, bool, int, float)
-TRUTHS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
+KINDS = (datetime, date, Decimal, int, float)
 MINUS_SIGNS = str.maketrans({"−": "-"})
 
 
@@ -45,7 +44,7 @@ class Notation:
 
 
 def kind_of(field: FieldInfo) -> type:
-    """What a field of an event holds: datetime, date, Decimal, bool, int, float, else str."""
+    """What a field of an event holds: datetime, date, Decimal, int, float, else str."""
     return next((kind for kind in KINDS if kind in _plain_types(field.annotation)), str)
 
 
@@ -79,13 +78,6 @@ def value_of(text: str, kind: type, notation: Notation) -> Any:
         if not re.fullmatch(r"-?\d+", digits):
             raise EventError("invalid_number", "is no whole number")
         return int(digits)
-    if kind is bool:
-        if text.lower() not in TRUTHS:
-            raise EventError(
-                "invalid_value",
-                f"is no truth; expected one of {', '.join(TRUTHS)}, or `replace:` in the mapping",
-            )
-        return TRUTHS[text.lower()]
     return text
 
 

@@ -13,6 +13,7 @@ from kafka.errors import KafkaError
 
 from bizops.errors import ServiceError
 from bizops.events import AnyEvent
+from bizops.kafka_clients import open_client
 from bizops.settings import Settings
 from bizops.topics import ensure_topics
 from producers.limits import message_limits
@@ -103,8 +104,8 @@ class Publisher:
         self._on_rejected = on_rejected
         self._limits = limits or Limits()
         self._waiting: deque[_Sent] = deque()
-        self._message_limits = message_limits(kafka, ensure_topics(settings, kafka))
-        self._producer = _connect(kafka, self._limits)
+        self._message_limits = message_limits(settings, kafka, ensure_topics(settings, kafka))
+        self._producer = _connect(settings, kafka, self._limits)
 
     @property
     def waiting(self) -> int:
@@ -229,20 +230,19 @@ def publish(
     return publisher.summary
 
 
-def _connect(kafka: str, limits: Limits) -> Any:
+def _connect(settings: Settings, kafka: str, limits: Limits) -> Any:
     delivery_ms = int(limits.delivery_seconds * 1000)
-    try:
-        return KafkaProducer(
-            bootstrap_servers=kafka.split(","),
-            client_id="bizops-producer",
-            acks="all",
-            enable_idempotence=True,
-            compression_type="lz4",
-            linger_ms=10,
-            batch_size=128 * 1024,
-            delivery_timeout_ms=delivery_ms,
-            request_timeout_ms=min(30_000, delivery_ms // 2),
-            max_block_ms=delivery_ms,
-        )
-    except KafkaError as error:
-        raise ServiceError(f"Kafka cannot be reached at {kafka}: {error}") from None
+    return open_client(
+        KafkaProducer,
+        kafka,
+        settings.kafka_security,
+        client_id="bizops-producer",
+        acks="all",
+        enable_idempotence=True,
+        compression_type="lz4",
+        linger_ms=10,
+        batch_size=128 * 1024,
+        delivery_timeout_ms=delivery_ms,
+        request_timeout_ms=min(30_000, delivery_ms // 2),
+        max_block_ms=delivery_ms,
+    )

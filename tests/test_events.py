@@ -13,7 +13,14 @@ from jsonschema import Draft202012Validator
 from bizops.complaints import OUR_REASONS, REASONS
 from bizops.currencies import CURRENCIES
 from bizops.errors import EventError
-from bizops.events import EVENT_TYPES, MAX_EVENT_BYTES, build_event, json_schema, parse_event
+from bizops.events import (
+    EVENT_TYPES,
+    MAX_EVENT_BYTES,
+    Identity,
+    build_event,
+    json_schema,
+    parse_event,
+)
 
 TOUCH: dict[str, Any] = {
     "type": "touch",
@@ -106,8 +113,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "incremental_conversions": st.floats(-1e9, 1e9),
     "standard_error": st.floats(1e-6, 1e6),
     "holdout_share": st.floats(0.01, 0.99),
-    "is_closed": st.booleans(),
-    "is_won": st.booleans(),
+    "outcome": st.sampled_from(["open", "won", "lost"]),
     "email": emails,
     "properties": st.dictionaries(texts, json_values, max_size=4),
     "kind": st.just("renewal"),
@@ -123,9 +129,12 @@ def events(draw: st.DrawFn, event_type: str) -> dict[str, Any]:
     for name, field in model.model_fields.items():
         if name in ("type", "schema_version", "occurred_at", "occurred_on"):
             continue
+        present = name.removeprefix("previous_")
+        if name != present and present not in fields:
+            continue
         needed = field.is_required() or name in ("account_id", "user_id", "channel")
         if needed or draw(st.booleans()):
-            known = FIELDS.get(name, texts)
+            known = FIELDS.get(present, texts)
             fields[name] = draw(FIELDS["budget"] if name == "amount" else known)
     if "occurred_at" in model.model_fields:
         if draw(st.booleans()):
@@ -225,6 +234,8 @@ def test_schemas_of_touch_refuse_nobody() -> None:
         ({"account_id": None, "user_id": "u", "email": "A@b.c"}, "email:a@b.c"),
         ({"account_id": None, "user_id": "u", "anonymous_id": "x"}, "user_id:u"),
         ({"account_id": None, "anonymous_id": "x"}, "anonymous_id:x"),
+        ({"account_id": None, "device_id": "d", "anonymous_id": "x"}, "device_id:d"),
+        ({"account_id": None, "contact_id": "c", "email": "a@b.c"}, "contact_id:c"),
     ],
 )
 def test_a_message_is_keyed_by_the_strongest_identifier(fields: dict[str, Any], key: str) -> None:
@@ -331,6 +342,7 @@ WRONG: list[tuple[str, dict[str, Any], str, str]] = [
     ("all held out", {**LIFT_TEST, "holdout_share": 1}, "invalid_value", "holdout_share"),
     ("yes as truth", {**OPPORTUNITY, "is_won": "yes"}, "invalid_value", "'is_won': 'yes'"),
     ("one as truth", {**OPPORTUNITY, "is_closed": 1}, "invalid_value", "is_closed"),
+    ("won and lost", {**OPPORTUNITY, "outcome": "tied"}, "invalid_value", "'open', 'won' or"),
 ]
 
 
@@ -451,3 +463,21 @@ def test_no_value_gives_another_error(name: str, value: object) -> None:
     else:
         assert parse_event(event.to_json()) == event
     assert reasons <= {*REASONS.values(), *OUR_REASONS, "invalid_value", "unknown_version"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"previous_user_id": "u"}, "missing_field"),
+        ({"email": "a@b.c", "previous_user_id": "u"}, "missing_field"),
+        ({"user_id": "u", "previous_user_id": "u"}, "missing_field"),
+    ],
+)
+def test_a_former_identifier_takes_the_present_one(fields: dict[str, Any], reason: str) -> None:
+    head = {"type": "identity", "event_id": "i", "source": "s", "occurred_on": "2026-03-01"}
+    with pytest.raises(EventError) as refused:
+        build_event(head | fields)
+    assert refused.value.reason == reason
+    event = build_event(head | {"user_id": "new", "previous_user_id": "old"})
+    assert isinstance(event, Identity)
+    assert list(event.former) == [("user_id", "new", "old")]

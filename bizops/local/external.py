@@ -3,6 +3,7 @@
 import psycopg2
 
 from bizops.errors import ServiceError
+from bizops.kafka_security import KafkaSecurity
 from bizops.local.kafka import live_brokers
 from bizops.local.postgres import server_version
 
@@ -11,7 +12,7 @@ __all__ = ["check_external_database", "check_external_kafka", "require_supported
 OLDEST, NEWEST = 15, 18
 
 
-def check_external_kafka(bootstrap: str) -> str:
+def check_external_kafka(bootstrap: str, security: KafkaSecurity) -> str:
     """One sentence on the cluster at ``BIZOPS_KAFKA``.
 
     Raises
@@ -20,7 +21,7 @@ def check_external_kafka(bootstrap: str) -> str:
         If no broker answers.
     """
     try:
-        brokers = live_brokers(bootstrap)
+        brokers = live_brokers(bootstrap, security)
     except ServiceError as error:
         raise ServiceError(f"{error} (BIZOPS_KAFKA)") from error
     return f"{bootstrap} (BIZOPS_KAFKA) answers with {len(brokers)} broker(s)"

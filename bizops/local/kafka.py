@@ -1,14 +1,13 @@
 """Apache Kafka in KRaft mode: each broker's process, and whether it answers."""
 
-import logging
 import os
 import subprocess
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from bizops.errors import ServiceError
+from bizops.kafka_security import KafkaSecurity
 from bizops.local.binaries import java_binary
 from bizops.local.broker_config import LOGGING, broker_config
 from bizops.local.jars import default_cache, fetch_jars
@@ -126,16 +125,19 @@ def answers(port: int, others: Collection[int] = ()) -> bool:
         return False
 
 
-def live_brokers(bootstrap: str, *, timeout_s: float = 5.0) -> Mapping[int, int]:
+def live_brokers(
+    bootstrap: str, security: KafkaSecurity | None = None, *, timeout_s: float = 5.0
+) -> Mapping[int, int]:
     """Ports of the brokers that a cluster counts as alive, by node id.
 
     Raises
     ------
     ServiceError
-        If none answers within ``timeout_s``, or an address is none.
+        If none answers within ``timeout_s`` or lets us in, or an address is none.
     """
     from kafka import KafkaAdminClient
-    from kafka.errors import KafkaError
+
+    from bizops.kafka_clients import open_client
 
     # Asked only where something listens: a refusal is known at once then, and the client, which
     # would try again until its time is up, loses a socket at each attempt.
@@ -143,19 +145,17 @@ def live_brokers(bootstrap: str, *, timeout_s: float = 5.0) -> Mapping[int, int]
     if not servers:
         raise ServiceError(f"nothing listens at {bootstrap}")
     timeout_ms = int(timeout_s * 1000)
-    with _quiet_client():
-        try:
-            client = KafkaAdminClient(
-                bootstrap_servers=servers,
-                bootstrap_timeout_ms=timeout_ms,
-                request_timeout_ms=timeout_ms,
-            )
-        except (KafkaError, OSError, ValueError) as error:
-            raise ServiceError(f"no Kafka answers at {bootstrap}: {error}") from error
-        # What the asked broker itself said as it was asked first: `describe_cluster` would ask any
-        # broker, and one that died a moment ago is among them.
-        known = client._manager.cluster.brokers()
-        client.close()
+    client = open_client(
+        KafkaAdminClient,
+        ",".join(servers),
+        security or KafkaSecurity(),
+        bootstrap_timeout_ms=timeout_ms,
+        request_timeout_ms=timeout_ms,
+    )
+    # What the asked broker itself said as it was asked first: `describe_cluster` would ask any
+    # broker, and one that died a moment ago is among them.
+    known = client._manager.cluster.brokers()
+    client.close()
     return {int(one.node_id): int(one.port) for one in known}
 
 
@@ -164,18 +164,6 @@ def _address(server: str) -> tuple[str, int]:
     if not host or not port.isdecimal():
         raise ServiceError(f"{server!r} is not an address of Kafka; expected host:port")
     return host.strip("[]"), int(port)
-
-
-@contextmanager
-def _quiet_client() -> Iterator[None]:
-    """The client logs every attempt that fails; here a failure is an answer."""
-    logger = logging.getLogger("kafka")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def stop_brokers(remembered: Sequence[Process], folders: Sequence[Path]) -> bool:

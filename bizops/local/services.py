@@ -62,7 +62,7 @@ def up(settings: Settings, brokers: int | None = None, *, say: Say = _silent) ->
     if brokers not in (None, 1, 3):
         raise UsageError(f"a cluster of {brokers} brokers is not offered; expected 1 or 3")
     if settings.kafka:
-        check_external_kafka(settings.kafka)
+        check_external_kafka(settings.kafka, settings.kafka_security)
     if settings.database_url:
         check_external_database(settings.database_url)
     if settings.kafka and settings.database_url:

@@ -71,7 +71,7 @@ def look(settings: Settings) -> list[ServiceStatus]:
 def _kafka(settings: Settings, running: Running) -> list[ServiceStatus]:
     if settings.kafka:
         try:
-            note = check_external_kafka(settings.kafka)
+            note = check_external_kafka(settings.kafka, settings.kafka_security)
             return [ServiceStatus("kafka", Health.HEALTHY, note, address=settings.kafka)]
         except BizopsError as error:
             return [ServiceStatus("kafka", Health.UNREACHABLE, str(error), address=settings.kafka)]

@@ -217,8 +217,7 @@ class EventMaker:
                 stage=stage,
                 amount=Decimal(amount),
                 currency="USD",
-                is_closed=closes,
-                is_won=closes and outcome == "won",
+                outcome=outcome if closes else "open",
                 owner=OWNERS[number % len(OWNERS)],
                 lead_id=lead,
             )

@@ -69,6 +69,22 @@ def _spend(event_id: object, **changes: object) -> bytes:
     )
 
 
+def _opportunity_1(event_id: object, **changes: object) -> bytes:
+    return _json(
+        {
+            "type": "opportunity",
+            "schema_version": 1,
+            "event_id": event_id,
+            "source": "malformed",
+            "occurred_on": "2025-03-01",
+            "opportunity_id": "O-malformed",
+            "account_id": "A-malformed",
+            "stage": "proposal",
+        }
+        | changes
+    )
+
+
 def _json(fields: dict[str, object]) -> bytes:
     return orjson.dumps({name: value for name, value in fields.items() if value is not ...})
 
@@ -100,6 +116,7 @@ MALFORMED: dict[str, Callable[[str], bytes]] = {
     "unknown_kind": lambda i: _revenue(i, kind="upsell"),
     "negative_spend": lambda i: _spend(i, amount="-10.00"),
     "negative_clicks": lambda i: _spend(i, clicks=-1),
+    "won_and_open": lambda i: _opportunity_1(i, is_closed=False, is_won=True),
 }
 """One maker a kind: of an ``event_id``, which appears in the message where it can."""
 

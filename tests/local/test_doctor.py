@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from bizops import local
 from bizops.cli import app
 from bizops.errors import ServiceError
+from bizops.kafka_security import KafkaSecurity
 from bizops.local import binaries, doctor
 from bizops.local.doctor import Check, Verdict
 from bizops.local.external import check_external_database, check_external_kafka, require_supported
@@ -81,7 +82,7 @@ def test_services_that_do_not_answer_are_named_without_a_password(tmp_path: Path
 
 def test_an_address_that_is_none_is_named() -> None:
     with pytest.raises(ServiceError, match=r"'kafka' is not an address of Kafka; .*BIZOPS_KAFKA"):
-        check_external_kafka("kafka")
+        check_external_kafka("kafka", KafkaSecurity())
 
 
 def test_a_url_that_is_none_is_not_repeated() -> None:

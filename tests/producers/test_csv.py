@@ -335,7 +335,7 @@ def test_a_wrong_header_is_said_before_anything_is_extracted(
     assert says in str(caught.value)
 
 
-def test_numbers_and_truths(tmp_path: Path) -> None:
+def test_words_of_a_sheet_become_those_of_the_contract(tmp_path: Path) -> None:
     mapping = """
 type: opportunity
 source: s
@@ -345,11 +345,9 @@ fields:
   opportunity_id: id
   account_id: id
   stage: {constant: Won}
-  is_won: {column: won, replace: {Ja: "true", Nein: "false"}}
-  is_closed: closed
+  outcome: {column: won, replace: {Ja: won, Nein: lost}}
 """
-    rows = "1,2026-03-01,Ja,TRUE\n2,2026-03-01,Nein,0\n3,2026-03-01,,no\n4,2026-03-01,perhaps,1\n"
-    records = read(tmp_path, mapping, "id,day,won,closed\n" + rows)
-    truths = [(f.get("is_won"), f.get("is_closed")) for f in map(fields, records[:3])]
-    assert truths == [(True, True), (False, False), (None, False)]
-    assert "is no truth" in rejected(records[3]).sentence
+    rows = "1,2026-03-01,Ja\n2,2026-03-01,Nein\n3,2026-03-01,\n4,2026-03-01,perhaps\n"
+    records = read(tmp_path, mapping, "id,day,won\n" + rows)
+    assert [fields(record).get("outcome") for record in records[:3]] == ["won", "lost", None]
+    assert "'perhaps' is wrong" in rejected(records[3]).sentence

@@ -148,5 +148,5 @@ def test_every_field_of_the_contract_has_a_kind() -> None:
     assert kinds["revenue.iacv"] == kinds["revenue.arr"] == kinds["spend.amount"] == "Decimal"
     assert kinds["spend.clicks"] == kinds["revenue.term_months"] == "int"
     assert kinds["lift_test.holdout_share"] == kinds["lift_test.standard_error"] == "float"
-    assert kinds["opportunity.is_won"] == "bool"
+    assert kinds["opportunity.outcome"] == "str"
     assert kinds["touch.channel"] == kinds["touch.email"] == kinds["revenue.currency"] == "str"
