@@ -15,6 +15,7 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
+from aiokafka.consumer.fetcher import Fetcher
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -24,7 +25,9 @@ from mode.utils.futures import notify
 __all__ = ["SCHEME", "DeliveryGap", "LosslessConsumer"]
 
 SCHEME = "lossless"
-BUFFERS_FULL_WAIT_S = 0.01  # stock waits a second for streams to catch up
+BUFFERS_FULL_WAIT_S = 0.05  # stock waits a second for streams to catch up
+PARTIAL_FETCH_WAIT_MS, IDLE_FETCH_WAIT_MS = 250, 500
+FETCH_PAUSE_S = 0.005  # each fetch names all partitions: dear where it brings one record
 
 
 class DeliveryGap(RuntimeError):
@@ -41,6 +44,9 @@ class LosslessConsumer(driver.Consumer):
     delivered
         By partition, the items handed to the stream and not yet handled, in order.
     """
+
+    def _new_consumer_thread(self) -> Any:
+        return PromptThread(self, loop=self.loop, beacon=self.beacon)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.delivered: dict[TP, deque[Any]] = defaultdict(deque)
@@ -110,7 +116,18 @@ class LosslessConsumer(driver.Consumer):
             if self._handled.get(tp, first) > first:
                 del self._handled[tp]
             waiting.append(item)
+        if first < self._expected.get(tp, first):
+            self._forget_places(tp)
         self._expected[tp] = item.offset + 1
+
+    def _forget_places(self, tp: TP) -> None:
+        """Offsets went back: after a seek, or because the topic was made anew or cut.
+
+        Stock would drop what lies before the last offset read, and never commit before the last
+        committed one: a topic made anew would seem handled up to where the old one ended.
+        """
+        self._read_offset[tp] = None
+        self._committed_offset[tp] = None
 
     def ack(self, message: Any) -> bool:
         """Mark an item as handled; what may be committed is decided in :meth:`_new_offset`."""
@@ -130,6 +147,20 @@ class LosslessConsumer(driver.Consumer):
             while waiting and waiting[0].acked:
                 self._handled[tp] = waiting.popleft().offset + 1
             return self._handled.get(tp)
+
+    def places(self) -> dict[TP, tuple[int, float | None]]:
+        """By partition, the first offset that is not handled, for a look from another thread.
+
+        With it Kafka's time of that record, in seconds since 1970; None if it was not fetched yet.
+        """
+        with ack_lock:
+            places: dict[TP, tuple[int, float | None]]
+            places = {tp: (expected, None) for tp, expected in list(self._expected.items())}
+            for tp, waiting in self.delivered.items():
+                item = next((item for item in waiting if not item.acked), None)
+                if item is not None:
+                    places[tp] = item.value[0].offset, item.value[0].timestamp / 1000.0
+            return places
 
     def _filter_tps_with_pending_acks(self, topics: Iterable[Any] | None = None) -> Iterator[TP]:
         return iter([tp for tp in self.delivered if topics is None or {tp, tp.topic} & set(topics)])
@@ -165,6 +196,49 @@ def _as_item(tp: TP, batch: list[Any], generation: int) -> Any:
         tp=tp,
         generation_id=generation,
     )
+
+
+class PromptFetcher(Fetcher):  # type: ignore[misc]
+    """Fetches that do not wait for idle partitions while others have records waiting.
+
+    One fetch at a time is under way to a broker. While records of busy partitions are still to be
+    handed over it asks for the others alone, and if those are idle it comes back only after the
+    longest wait, 1.5 s in Faust; the busy ones are not asked for until then.
+
+    Attributes
+    ----------
+    answered_at
+        By broker, when it answered last, by the loop's clock: it is not asked again at once.
+    """
+
+    answered_at: dict[int, float]
+
+    async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(self.answered_at.get(node_id, 0.0) + FETCH_PAUSE_S - loop.time())
+        try:
+            return await super()._proc_fetch_request(assignment, node_id, request)
+        finally:
+            self.answered_at[node_id] = loop.time()
+
+    @property
+    def _fetch_max_wait_ms(self) -> int:
+        return PARTIAL_FETCH_WAIT_MS if self._records else IDLE_FETCH_WAIT_MS
+
+    @_fetch_max_wait_ms.setter
+    def _fetch_max_wait_ms(self, _: int) -> None:
+        """What the constructor was given is not heeded."""
+
+
+class PromptThread(driver.AIOKafkaConsumerThread):
+    """Faust's consumer thread with :class:`PromptFetcher`."""
+
+    async def on_start(self) -> None:
+        """Start the consumer, and change its fetcher before anything is assigned to it."""
+        await super().on_start()
+        fetcher = self._ensure_consumer()._fetcher
+        fetcher.answered_at = {}
+        fetcher.__class__ = PromptFetcher
 
 
 class LosslessTransport(driver.Transport):

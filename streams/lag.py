@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
-from bizops.errors import ServiceError
+from bizops.kafka_clients import open_client
 from bizops.settings import Settings
 from bizops.topics import TOPICS
 
@@ -24,12 +24,17 @@ class Lag:
     def __init__(self, settings: Settings, kafka: str, names: Iterable[str] = TOPICS) -> None:
         self.group = settings.group
         self.topics = [settings.topic(name) for name in names]
-        servers = kafka.split(",")
-        try:
-            self._consumer = KafkaConsumer(bootstrap_servers=servers, group_id=None)
-            self._admin = KafkaAdminClient(bootstrap_servers=servers)
-        except KafkaError as error:
-            raise ServiceError(f"Kafka cannot be reached at {kafka}: {error}") from None
+        self._consumer = open_client(KafkaConsumer, kafka, settings.kafka_security, group_id=None)
+        self._admin = open_client(KafkaAdminClient, kafka, settings.kafka_security)
+
+    def gone(self) -> dict[str, int]:
+        """By topic, records that were published and that Kafka no longer holds, if any."""
+        gone: dict[str, int] = {}
+        for topic in self.topics:
+            numbers = self._consumer.partitions_for_topic(topic) or ()
+            begins = self._consumer.beginning_offsets([TopicPartition(topic, n) for n in numbers])
+            gone[topic] = sum(begins.values())
+        return {topic: count for topic, count in gone.items() if count}
 
     def published(self) -> dict[TopicPartition, int]:
         """By partition that holds anything, the offset after its last event."""

@@ -1,21 +1,29 @@
 """Worker processes that share the partitions, watched: one that dies is an error, not a silence."""
 
+import itertools
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from kafka.errors import KafkaError
 
 from bizops.database import opened
 from bizops.endpoints import Endpoints
 from bizops.errors import ServiceError
 from bizops.settings import Settings
 from bizops.topics import ensure_topics
+from streams.endings import take_reason
 from streams.lag import Lag
+from streams.suppression_key import check_key
 
 __all__ = ["WorkerPool"]
+
+log = logging.getLogger("bizops.stream")
 
 LOOK_EVERY_S = 0.2
 STOP_WITHIN_S = 20.0
@@ -38,6 +46,7 @@ class WorkerPool:
     endpoints: Endpoints
     size: int = 1
     processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    _indexes: dict["subprocess.Popen[bytes]", int] = field(default_factory=dict, repr=False)
 
     def start(self) -> None:
         """Make the topics and start the workers.
@@ -46,28 +55,31 @@ class WorkerPool:
         ------
         ServiceError
             If Kafka or PostgreSQL cannot be reached, or the schema is not there.
+        SuppressionKeyError
+            If people were forgotten under a key that is not here.
         """
         check_schema(self.endpoints.database_url)
+        with opened(self.endpoints.database_url) as connection, connection.cursor() as cursor:
+            check_key(cursor, self.settings)
         ensure_topics(self.settings, self.endpoints.kafka)
         for _ in range(self.size):
             self.processes.append(self.start_worker())
 
     def start_worker(self) -> "subprocess.Popen[bytes]":
         """Start one more worker in the same group."""
-        settings = self.settings
-        environment = os.environ | {
-            "BIZOPS_HOME": str(settings.home),
-            "BIZOPS_KAFKA": self.endpoints.kafka,
-            "BIZOPS_DATABASE_URL": self.endpoints.database_url,
-            "BIZOPS_TOPIC_PREFIX": settings.topic_prefix,
-            "BIZOPS_GROUP": settings.group,
-        }
-        return subprocess.Popen(
+        kafka, database_url = self.endpoints.kafka, self.endpoints.database_url
+        settings = replace(self.settings, kafka=kafka, database_url=database_url)
+        taken = {index for process, index in self._indexes.items() if process.poll() is None}
+        index = next(index for index in itertools.count() if index not in taken)
+        process = subprocess.Popen(
             [sys.executable, "-m", "streams.worker"],
-            env=environment,
+            env=os.environ | settings.environment() | settings.watching.environment(index),
             start_new_session=True,
             stdout=subprocess.DEVNULL,  # Faust draws there; what it has to say is on stderr
         )
+        take_reason(settings.home, process.pid)  # of a process that had this id before
+        self._indexes[process] = index
+        return process
 
     def run(
         self,
@@ -92,6 +104,8 @@ class WorkerPool:
         ------
         ServiceError
             If a worker ends by itself; what it had not stored yet comes again with the next one.
+        KafkaError
+            If Kafka goes away where it is to end; else it is waited for, as the workers do.
         """
         lag = Lag(self.settings, self.endpoints.kafka)
         try:
@@ -101,9 +115,14 @@ class WorkerPool:
                 progress(first - behind, first)
                 self.check()
                 time.sleep(LOOK_EVERY_S)
-                if not until_caught_up:
-                    published = lag.published()
-                behind = lag.behind(published)
+                try:
+                    if not until_caught_up:
+                        published = lag.published()
+                    behind = lag.behind(published)
+                except KafkaError as error:
+                    if until_caught_up:
+                        raise
+                    log.warning("Kafka is away, and the workers wait for it: %s", error)
             progress(first, first)
             return first
         finally:
@@ -114,6 +133,9 @@ class WorkerPool:
         for process in self.processes:
             code = process.poll()
             if code is not None:
+                reason = take_reason(self.settings.home, process.pid)
+                if reason is not None:
+                    raise ServiceError(f"stream worker {process.pid} stopped: {reason}")
                 raise ServiceError(
                     f"stream worker {process.pid} ended by itself with {_cause(code)}; "
                     "what it had not stored comes again when `bizops stream` runs again"
@@ -137,9 +159,11 @@ class WorkerPool:
 def check_schema(database_url: str) -> None:
     """Raise if the tables that workers write are not there."""
     with opened(database_url) as connection, connection.cursor() as cursor:
-        cursor.execute("select to_regclass('stream.progress') is not null")
+        cursor.execute("select to_regclass('stream.suppressions') is not null")
         if cursor.fetchone() != (True,):
-            raise ServiceError("the database has no schema yet: run `bizops migrate`")
+            raise ServiceError(
+                "the database has no schema yet, or an older one: run `bizops migrate`"
+            )
 
 
 def _cause(code: int) -> str:

@@ -5,55 +5,41 @@ batch read again, in whole or in part, changes nothing. Dead letters are kept he
 a topic for the same reason: docs/decisions/0003.
 """
 
-import io
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
 import psycopg2
-from psycopg2.extras import execute_values
+from psycopg2 import sql
 
 from bizops.database import Connection, Cursor, load_queries
-from streams.identity import Facts, collect_facts
-from streams.records import Accepted, DeadLetter, Record, decode
-from streams.tables import RANKS, TABLES, Table, copy_text
+from streams import dead_letters
+from streams.event_rows import create_staging, insert_events
+from streams.identity import collect_facts
+from streams.identity_rows import create_identity_staging, save_facts
+from streams.known import Known
+from streams.limits import Limits
+from streams.progress import save_progress
+from streams.records import Accepted, DeadLetter, Record, Written, decode
+from streams.refusals import lies_in_a_row
+from streams.suppression import Suppression
 
-__all__ = ["Store", "Written"]
+__all__ = ["Store"]
+
+QUERIES = load_queries("streams")
+
+FOR_LOOKUPS = "set random_page_cost = 1.1; set jit = off"
+"""A batch is looked up in tables of any size: by index, and with plans that start at once.
+
+For the same reason the staging tables are analyzed with one row in each: a page holds one row, say
+their statistics from then on. PostgreSQL takes a table it knows nothing of for ten full pages, and
+reads a large one whole rather than look up the three rows that there are.
+"""
 
 
-MENDABLE = (psycopg2.DataError, psycopg2.IntegrityError, ValueError)
-"""Errors that lie in a row rather than in the database: the row is found and set aside."""
-
-
-@dataclass
-class Written:
-    """What one batch came to.
-
-    Attributes
-    ----------
-    stored, repeated, superseded
-        Events by type that became or corrected a row, were there already, or came after a
-        later state of the same record.
-    dead
-        Dead letters by reason.
-    gaps
-        ``(topic, partition, expected offset, offset found)`` where a batch did not start where the
-        last one ended.
-    """
-
-    stored: Counter[str] = field(default_factory=Counter)
-    repeated: Counter[str] = field(default_factory=Counter)
-    superseded: Counter[str] = field(default_factory=Counter)
-    dead: Counter[str] = field(default_factory=Counter)
-    gaps: list[tuple[str, int, int, int]] = field(default_factory=list)
-
-    def add(self, other: "Written") -> None:
-        """Count another batch in."""
-        self.stored += other.stored
-        self.repeated += other.repeated
-        self.superseded += other.superseded
-        self.dead += other.dead
-        self.gaps += other.gaps
+Place = tuple[str, int, int]
+Choose = Callable[[Cursor, Sequence[Record]], Sequence[Record]]
+"""Which of the records are still wanted, asked at the start of the transaction."""
+Finish = Callable[[Cursor, Sequence[Record], Sequence[DeadLetter], Written], None]
+"""What the transaction ends with, told the records and the dead letters among them."""
 
 
 class Store:
@@ -65,18 +51,35 @@ class Store:
         To a migrated database; not in a transaction.
     prefix
         What the installation puts before each topic's name.
+    limits
+        How many dead letters a partition may have.
+    find_key
+        The key that suppressions are made with, or None where there is none.
     """
 
-    def __init__(self, connection: Connection, prefix: str = "") -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        prefix: str = "",
+        *,
+        limits: Limits | None = None,
+        find_key: Callable[[], bytes | None] = lambda: None,
+    ) -> None:
         self.connection = connection
         self.prefix = prefix
-        self.queries = load_queries("streams")
+        self.limits = limits or Limits()
+        self.suppression = Suppression(find_key)
+        self.known = Known()
         with connection, connection.cursor() as cursor:
-            cursor.execute(self.queries["staging"])
-            for table in TABLES.values():
+            cursor.execute(FOR_LOOKUPS)
+            create_staging(cursor)
+            create_identity_staging(cursor)
+            cursor.execute(QUERIES["staging_tables"])
+            for (table,) in cursor.fetchall():
                 cursor.execute(
-                    f"create temporary table staging_{table.name} on commit delete rows as "
-                    f"select {', '.join(table.columns)} from stream.{table.name} with no data"
+                    sql.SQL("insert into {0} default values; analyze {0}").format(
+                        sql.Identifier("pg_temp", table)
+                    )
                 )
 
     def write(self, records: Sequence[Record]) -> Written:
@@ -86,38 +89,56 @@ class Store:
         ------
         psycopg2.Error
             If the database is away or will not take any rows; nothing of the batch is stored then.
+        DeadLetterLimit
+            If a partition has more dead letters than it may; what is before stays stored.
         """
+        return self._write(records, *self._decoded(records), self._finish)
+
+    def retry(self, records: Sequence[Record]) -> Written:
+        """Store again records that are dead letters, each as if it came now for the first time.
+
+        Those that are rows now are dead letters no more; the others have the reason of now. Those
+        that somebody dropped or retried meanwhile are left alone.
+        """
+        return self._write(records, *self._decoded(records), self._settle, self._still_dead)
+
+    def _decoded(self, records: Sequence[Record]) -> tuple[list[Accepted], list[DeadLetter]]:
         decoded = [decode(record, self.prefix) for record in records]
         accepted = [item for item in decoded if isinstance(item, Accepted)]
-        dead = [item for item in decoded if isinstance(item, DeadLetter)]
-        return self._write(records, accepted, dead)
+        return accepted, [item for item in decoded if isinstance(item, DeadLetter)]
 
     def _write(
-        self, records: Sequence[Record], accepted: Sequence[Accepted], dead: Sequence[DeadLetter]
+        self,
+        records: Sequence[Record],
+        accepted: Sequence[Accepted],
+        dead: Sequence[DeadLetter],
+        finish: Finish,
+        choose: Choose | None = None,
     ) -> Written:
         """Store in one transaction, or in several halves where a row is refused."""
+        self.known.drop()
         try:
             with self.connection, self.connection.cursor() as cursor:
-                return self._transact(cursor, records, accepted, dead)
-        except MENDABLE as error:
-            if len(records) == 1:
+                written = self._transact(cursor, records, accepted, dead, finish, choose)
+        except (psycopg2.Error, ValueError) as error:
+            if not lies_in_a_row(error):
+                raise
+            if len(records) < 2:
                 if not accepted:
                     raise
                 only = accepted[0]
                 reason = f"the database refused the row: {_first_line(error)}"
                 letter = DeadLetter(only.record, "refused_by_database", reason, only.event.event_id)
-                return self._write(records, [], [letter])
+                return self._write(records, [], [letter], finish, choose)
+        else:
+            self.known.remember()
+            return written
         written = Written()
         middle = len(records) // 2
         for half in (records[:middle], records[middle:]):
-            places = {(r.topic, r.partition, r.offset) for r in half}
-            written.add(
-                self._write(
-                    half,
-                    [item for item in accepted if _place(item.record) in places],
-                    [item for item in dead if _place(item.record) in places],
-                )
-            )
+            places = {_place(record) for record in half}
+            mine, lost = _within(places, accepted), _within(places, dead)
+            written.add(self._write(half, mine, lost, finish, choose))
         return written
 
     def _transact(
@@ -126,154 +147,62 @@ class Store:
         records: Sequence[Record],
         accepted: Sequence[Accepted],
         dead: Sequence[DeadLetter],
+        finish: Finish,
+        choose: Choose | None,
     ) -> Written:
         written = Written()
+        self.suppression.begin(cursor)
+        if choose is not None:
+            records = choose(cursor, records)
+            places = {_place(record) for record in records}
+            accepted, dead = _within(places, accepted), _within(places, dead)
+        accepted = self.suppression.filter_events(accepted, written)
         letters = list(dead)
         by_type: dict[str, list[Accepted]] = {}
         for item in accepted:
             by_type.setdefault(item.event.type, []).append(item)
         for event_type in sorted(by_type):
-            letters += self._insert(cursor, event_type, by_type[event_type], written)
-        self._save_facts(cursor, collect_facts(item.event for item in accepted))
-        self._save_dead_letters(cursor, letters)
+            letters += insert_events(cursor, event_type, by_type[event_type], written)
+        refused = {_place(letter.record) for letter in letters}
+        standing = (item.event for item in accepted if _place(item.record) not in refused)
+        save_facts(cursor, collect_facts(standing), self.known)
         written.dead.update(letter.reason for letter in letters)
-        self._save_progress(cursor, records, written)
+        letters = self.suppression.filter_letters(letters)
+        written.letters += letters
+        finish(cursor, records, letters, written)
         return written
 
-    def _insert(
-        self, cursor: Cursor, event_type: str, items: Iterable[Accepted], written: Written
-    ) -> list[DeadLetter]:
-        """Insert events of one type and return those that contradict a stored one.
+    def _finish(
+        self,
+        cursor: Cursor,
+        records: Sequence[Record],
+        letters: Sequence[DeadLetter],
+        written: Written,
+    ) -> None:
+        dead_letters.save(cursor, letters)
+        save_progress(cursor, records, letters, self.limits, written)
 
-        Copies of one event in a batch are one; other contents of the same ``event_id`` take
-        turns, in the order of arrival, as they would in batches of their own.
-        """
-        table = TABLES[event_type]
-        conflicts: list[DeadLetter] = []
-        while items:
-            turn: dict[str, tuple[Accepted, bytes]] = {}
-            later: list[Accepted] = []
-            for item in items:
-                content = item.event.content_hash()
-                known = turn.setdefault(item.event.event_id, (item, content))
-                if known[1] != content:
-                    later.append(item)
-                elif known[0] is not item:
-                    written.repeated[event_type] += 1
-            stored = self._copy(cursor, table, turn.values())
-            written.stored[event_type] += stored
-            if stored < len(turn):
-                differing = self._differing(cursor, table)
-                for event_id, superseded in differing.items():
-                    item = turn[event_id][0]
-                    if superseded:
-                        written.superseded[event_type] += 1
-                    else:
-                        detail = f"{event_type} {event_id!r} is stored already, with other content"
-                        conflicts.append(
-                            DeadLetter(item.record, "conflicting_content", detail, event_id)
-                        )
-                written.repeated[event_type] += len(turn) - stored - len(differing)
-            items = later
-            if later:
-                cursor.execute(f"truncate staging_{table.name}")
-        return conflicts
+    def _still_dead(self, cursor: Cursor, records: Sequence[Record]) -> Sequence[Record]:
+        still = dead_letters.lock(cursor, records)
+        return [record for record in records if _place(record) in still]
 
-    def _copy(self, cursor: Cursor, table: Table, rows: Iterable[tuple[Accepted, bytes]]) -> int:
-        """Bring rows into a table by way of staging; returns how many it took."""
-        columns = ", ".join(table.columns)
-        staged = [table.row(item, content) for item, content in rows]
-        _copy_rows(cursor, f"staging_{table.name}", staged)
-        action = "do nothing"
-        if table.corrected_by:
-            updates = ", ".join(f"{c} = excluded.{c}" for c in table.columns if c != "event_id")
-            later = _later(table, "excluded", f"stream.{table.name}")
-            action = f"do update set {updates} where {later}"
-        cursor.execute(
-            f"insert into stream.{table.name} ({columns}) "
-            f"select {columns} from staging_{table.name} order by event_id "
-            f"on conflict (event_id) {action}"
-        )
-        return cursor.rowcount
-
-    def _differing(self, cursor: Cursor, table: Table) -> dict[str, bool]:
-        """Staged ids whose stored content differs, with whether the stored one is simply later."""
-        superseded = _later(table, "stored", "new") if table.corrected_by else "false"
-        cursor.execute(
-            f"select new.event_id, {superseded} from staging_{table.name} new "
-            f"join stream.{table.name} stored using (event_id) "
-            "where stored.content_hash <> new.content_hash"
-        )
-        return dict(cursor.fetchall())
-
-    def _save_facts(self, cursor: Cursor, facts: Facts) -> None:
-        """Add what the batch says of identity, and bring the parents it touches up to date."""
-        if not facts.identifiers:
-            return
-        _copy_rows(
-            cursor,
-            "staging_identifier",
-            [(id_, kind, value, RANKS[kind]) for id_, (kind, value) in facts.identifiers.items()],
-        )
-        cursor.execute(self.queries["add_identifiers"])
-        if facts.edges:
-            rows = [(*edge, link.first_at, link.last_at) for edge, link in facts.edges.items()]
-            _copy_rows(cursor, "staging_edge", rows)
-            for query in ("lock_identifiers", "add_edges", "set_parents"):
-                cursor.execute(self.queries[query])
-        if facts.accounts:
-            links = [
-                (*key, link.strength, link.first_at, link.last_at)
-                for key, link in facts.accounts.items()
-            ]
-            _copy_rows(cursor, "staging_link", links)
-            cursor.execute(self.queries["add_account_links"])
-
-    def _save_dead_letters(self, cursor: Cursor, letters: Sequence[DeadLetter]) -> None:
-        rows = sorted(
-            (
-                letter.record.topic,
-                letter.record.partition,
-                letter.record.offset,
-                letter.record.received_at,
-                letter.reason,
-                letter.detail.replace("\0", "\\0"),
-                letter.event_id,
-                letter.record.key,
-                letter.record.value,
-            )
-            for letter in letters
-        )
-        if rows:
-            execute_values(cursor, self.queries["save_dead_letters"], rows)
-
-    def _save_progress(self, cursor: Cursor, records: Sequence[Record], written: Written) -> None:
-        first: dict[tuple[str, int], int] = {}
-        last: dict[tuple[str, int], int] = {}
-        for record in records:
-            partition = (record.topic, record.partition)
-            first.setdefault(partition, record.offset)
-            last[partition] = record.offset
-        cursor.execute(self.queries["next_offsets"], (sorted({topic for topic, _ in first}),))
-        for topic, partition, expected in cursor.fetchall():
-            found = first.get((topic, partition))
-            if found is not None and found > expected:
-                written.gaps.append((topic, partition, expected, found))
-        rows = [(*partition, offset + 1) for partition, offset in sorted(last.items())]
-        execute_values(cursor, self.queries["save_progress"], rows)
+    def _settle(
+        self,
+        cursor: Cursor,
+        records: Sequence[Record],
+        letters: Sequence[DeadLetter],
+        written: Written,
+    ) -> None:
+        again = {_place(letter.record) for letter in letters}
+        dead_letters.settle(cursor, [r for r in records if _place(r) not in again])
+        dead_letters.update(cursor, letters)
 
 
-def _copy_rows(cursor: Cursor, table: str, rows: Sequence[Sequence[object]]) -> None:
-    cursor.copy_expert(f"copy {table} from stdin", io.StringIO(copy_text(rows)))
+def _within[Item: (Accepted, DeadLetter)](places: set[Place], items: Sequence[Item]) -> list[Item]:
+    return [item for item in items if _place(item.record) in places]
 
 
-def _later(table: Table, one: str, other: str) -> str:
-    """SQL: whether one content of an event corrects another."""
-    first, second = (", ".join(f"{side}.{c}" for c in table.corrected_by) for side in (one, other))
-    return f"({first}) > ({second})"
-
-
-def _place(record: Record) -> tuple[str, int, int]:
+def _place(record: Record) -> Place:
     return record.topic, record.partition, record.offset
 
 

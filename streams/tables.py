@@ -4,20 +4,26 @@ The columns of a table are the fields of its event, preceded by those that all t
 """
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from functools import cached_property, lru_cache
 from hashlib import blake2b
-from typing import Any
+from operator import itemgetter
 
-import orjson
-
-from bizops.events import EVENT_TYPES, AnyEvent, TimedEvent
+from bizops.events import EVENT_TYPES, Account, AnyEvent, TimedEvent
+from streams.guards import load_guards
 from streams.records import Accepted
 
-__all__ = ["RANKS", "TABLES", "Table", "copy_text", "identifier_id", "strongest_identifier"]
+__all__ = ["RANKS", "TABLES", "Table", "identifier_id", "known_identifiers", "strongest_identifier"]
 
-RANKS = {"anonymous_id": 0, "email": 1, "lead_id": 2, "user_id": 3}
+RANKS = {
+    "anonymous_id": 0,
+    "device_id": 1,
+    "email": 2,
+    "lead_id": 3,
+    "contact_id": 4,
+    "user_id": 5,
+}
 """Kinds of identifier, from the weakest evidence of a person to the strongest."""
 
 IS_STATE = frozenset({"account", "campaign", "opportunity"})
@@ -56,27 +62,43 @@ class Table:
             assert isinstance(event, TimedEvent)
             row += [event.moment, event.day_only]
         row += [extra(accepted) for extra in self.extras]
-        row += [getattr(event, name) for name in self.fields]
+        row += self.values(event.__dict__)  # faster than an attribute each
         return row
 
+    @cached_property
+    def values(self) -> "itemgetter[tuple[object, ...]]":
+        """Takes the values of :attr:`fields` out of an event's own dictionary."""
+        return itemgetter(*self.fields)
 
+
+@lru_cache(maxsize=200_000)
 def identifier_id(kind: str, value: str) -> uuid.UUID:
     """The id of an identifier, made of what it is, so that every worker knows it."""
     return uuid.UUID(bytes=blake2b(f"{kind}\0{value}".encode(), digest_size=16).digest())
 
 
+def known_identifiers(event: AnyEvent) -> list[tuple[str, str]]:
+    """The ``(kind, value)`` pairs that do name a person, the weakest evidence first."""
+    guards = load_guards()
+    named = [pair for pair in event.identifiers if not guards.blocks(pair[1])]
+    named.sort(key=lambda pair: RANKS[pair[0]])
+    return named
+
+
 def strongest_identifier(event: AnyEvent) -> uuid.UUID | None:
     """The id of the identifier that says most about who it was; None if it names no person."""
-    named = max(event.identifiers, key=lambda pair: RANKS[pair[0]], default=None)
-    return identifier_id(*named) if named else None
+    named = known_identifiers(event)
+    return identifier_id(*named[-1]) if named else None
 
 
 def _table(event_type: str, model: type[AnyEvent]) -> Table:
     timed = issubclass(model, TimedEvent)
     fields = tuple(name for name in model.model_fields if name not in NOT_COLUMNS)
     extras: dict[str, Callable[[Accepted], object]] = {}
-    if event_type == "touch":
+    if event_type in ("touch", "opportunity"):
         extras["identifier_id"] = lambda accepted: strongest_identifier(accepted.event)
+    if event_type == "account":
+        extras["web_domain"] = _web_domain
     if event_type == "spend":
         extras["kafka_offset"] = lambda accepted: accepted.record.offset
     shared = ("event_id", "source", "received_at", "content_hash")
@@ -96,27 +118,10 @@ def _table(event_type: str, model: type[AnyEvent]) -> Table:
     )
 
 
+def _web_domain(accepted: Accepted) -> str | None:
+    assert isinstance(accepted.event, Account)
+    return load_guards().domain(accepted.event.domain)
+
+
 TABLES = {name: _table(name, model) for name, model in EVENT_TYPES.items()}
 """The table of each type of event."""
-
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-
-
-def copy_text(rows: Iterable[Sequence[object]]) -> str:
-    """Rows in the text format of PostgreSQL's COPY."""
-    return "".join("\t".join([_field(value) for value in row]) + "\n" for row in rows)
-
-
-def _field(value: Any) -> str:
-    writer = _WRITERS.get(type(value))
-    return str(value) if writer is None else writer(value)
-
-
-_WRITERS: dict[type, Callable[[Any], str]] = {
-    type(None): lambda value: "\\N",
-    str: lambda value: value.translate(_ESCAPES),
-    bool: lambda value: "t" if value else "f",
-    datetime: datetime.isoformat,
-    bytes: lambda value: "\\\\x" + value.hex(),
-    dict: lambda value: orjson.dumps(value).decode().translate(_ESCAPES) if value else "{}",
-}

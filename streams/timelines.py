@@ -31,5 +31,6 @@ def read_timeline(connection: Connection, account_id: str) -> list[Entry]:
     A touch belongs to the account it names, else to the account of its person.
     """
     with connection.cursor() as cursor:
-        cursor.execute(load_queries("streams")["timeline"], {"account_id": account_id})
+        queries = load_queries("streams")
+        cursor.execute(queries["people"] + queries["timeline"], {"account_id": account_id})
         return [Entry(*row) for row in cursor.fetchall()]

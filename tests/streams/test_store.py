@@ -1,6 +1,5 @@
 """The one transaction: what is stored, what is repeated, what is a dead letter."""
 
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,13 +30,6 @@ ACCOUNT = {
 
 
 @pytest.fixture
-def connection(database_url: str) -> Iterator[Any]:
-    connection = psycopg2.connect(database_url)
-    yield connection
-    connection.close()
-
-
-@pytest.fixture
 def store(connection: Any) -> Store:
     return Store(connection)
 
@@ -62,16 +54,6 @@ class Log:
 @pytest.fixture
 def log() -> Log:
     return Log()
-
-
-@pytest.fixture
-def rows(connection: Any) -> Callable[[str], list[tuple[Any, ...]]]:
-    def fetch(query: str) -> list[tuple[Any, ...]]:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(query)
-            return list(cursor.fetchall())
-
-    return fetch
 
 
 def test_every_field_of_a_touch_comes_back(store: Store, log: Log, rows: Any) -> None:
@@ -103,7 +85,7 @@ def test_one_event_of_each_type_becomes_a_row(store: Store, log: Log, rows: Any)
                   "starts_on": "2026-01-01", "ends_on": "2026-02-01",
                   "incremental_conversions": 12.5, "standard_error": 3.0},
         timed | {"type": "opportunity", "event_id": "o", "opportunity_id": "O",
-                 "account_id": "A", "stage": "won", "is_won": True},
+                 "account_id": "A", "stage": "won", "outcome": "won"},
     ]  # fmt: skip
     written = store.write(log(*events))
     assert dict(written.stored) == dict.fromkeys(EVENT_TYPES, 1)
@@ -240,6 +222,61 @@ def test_a_connection_cut_in_mid_life_is_opened_again(database_url: str, log: Lo
     patient.store.connection.close()
 
 
+@pytest.mark.parametrize(
+    ("broken", "mended"),
+    [
+        (
+            "create function stream.refuse() returns trigger language plpgsql as "
+            "$$ begin raise exception using errcode = '53100'; end $$; "
+            "create trigger refuse before insert on stream.touches "
+            "execute function stream.refuse()",
+            "drop trigger refuse on stream.touches",
+        ),
+        (
+            "alter database {} set default_transaction_read_only = on",
+            "set transaction read write; alter database {} set default_transaction_read_only = off",
+        ),
+    ],
+    ids=["disk full", "read-only after a failover"],
+)
+def test_what_passes_is_waited_for_and_puts_nothing_into_the_dead_letters(
+    database_url: str, log: Log, rows: Any, broken: str, mended: str
+) -> None:
+    name = f'"{database_url.rpartition("/")[2]}"'
+    waits: list[float] = []
+
+    def run(statement: str) -> None:
+        with psycopg2.connect(database_url) as other, other.cursor() as cursor:
+            cursor.execute(statement.format(name))
+        other.close()
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            run(mended)
+
+    patient = PatientStore(lambda: Store(psycopg2.connect(database_url)), sleep=sleep)
+    patient.write(log(TOUCH))
+    run(broken)
+    patient._close()
+    written = patient.write(log(TOUCH | {"event_id": "t2"}, TOUCH | {"event_id": "t3"}))
+    assert (written.stored, written.dead, len(waits)) == ({"touch": 2}, {}, 3)
+    assert rows("select count(*) from stream.dead_letters") == [(0,)]
+    patient._close()
+
+
+def test_a_fault_of_ours_is_raised_at_once(database_url: str, log: Log, rows: Any) -> None:
+    patient = PatientStore(lambda: Store(psycopg2.connect(database_url)), sleep=lambda _: None)
+    patient.write(log(TOUCH))
+    with psycopg2.connect(database_url) as other, other.cursor() as cursor:
+        cursor.execute("alter table stream.touches rename to moved")
+    other.close()
+    with pytest.raises(psycopg2.errors.UndefinedTable):
+        patient.write(log(TOUCH | {"event_id": "t2"}))
+    assert rows("select count(*) from stream.dead_letters") == [(0,)]
+    patient._close()
+
+
 text = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
 
 
@@ -255,3 +292,65 @@ def test_any_text_survives_copy(
     events = [TOUCH | {"event_id": f"t{n}", "properties": v} for n, v in enumerate(values)]
     store.write(Log()(*events))
     assert [r[0] for r in rows("select properties from stream.touches order by event_id")] == values
+
+
+@hypothesis_settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    drawn=st.lists(
+        st.tuples(st.sampled_from([TOUCH, SPEND, ACCOUNT]), st.integers(0, 2)), max_size=12
+    ),
+    cuts=st.sets(st.integers(1, 11)),
+)
+def test_how_records_are_cut_into_batches_changes_nothing(
+    store: Store, rows: Any, connection: Any, drawn: list[Any], cuts: set[int]
+) -> None:
+    """The same log in other batches, as after a fault: the same rows and dead letters."""
+    named = {"touch": "channel", "spend": "amount", "account": "name"}
+    events = [event | {named[event["type"]]: f"{content}.00"} for event, content in drawn]
+    records = Log()(*events)
+    found = []
+    for ends in ([len(records)], [*sorted(cuts), len(records)]):
+        with connection, connection.cursor() as cursor:
+            cursor.execute(
+                "truncate stream.touches, stream.spend, stream.accounts, stream.dead_letters, "
+                "stream.progress"
+            )
+        start = 0
+        for end in ends:
+            if records[start:end]:
+                store.write(records[start:end])
+            start = max(start, end)
+        found.append(
+            [
+                rows("select event_id, channel, received_at from stream.touches"),
+                rows("select event_id, amount, received_at, kafka_offset from stream.spend"),
+                rows("select event_id, name, received_at from stream.accounts"),
+                rows("select topic, kafka_offset, reason from stream.dead_letters order by 1, 2"),
+            ]
+        )
+    assert found[0] == found[1]
+
+
+def test_what_is_new_since_a_snapshot_is_exact(
+    store: Store, log: Log, rows: Any, database_url: str
+) -> None:
+    """A transaction that was open when a reader looked is new to it, however early it began."""
+    store.write(log(TOUCH, ACCOUNT))
+    slow = psycopg2.connect(database_url)
+    slow.cursor().execute("select stream.current_transaction()")
+    store.write(log(TOUCH | {"event_id": "t2"}))
+    ((seen,),) = rows("select pg_current_snapshot()::text")
+    slow.cursor().execute(
+        "insert into stream.lift_tests select 'l1', 'test', now(), '', 'web', null, now(), now(), "
+        "1, 1, null, null, null"
+    )
+    slow.commit()
+    slow.close()
+    later = ACCOUNT | {"occurred_at": "2026-03-02T10:00:00Z", "name": "New"}
+    store.write(log(TOUCH | {"event_id": "t3"}, later))
+    new = "select event_id from stream.{} where stream.is_new(stored_in, '{}'::pg_snapshot)"
+    assert rows(new.format("touches", seen)) == [("t3",)]
+    assert rows(new.format("accounts", seen)) == [("a1",)]
+    assert rows(new.format("lift_tests", seen)) == [("l1",)]

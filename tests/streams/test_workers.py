@@ -1,11 +1,7 @@
 """Worker processes on real Kafka: killed, joined by others, and stopped, they lose nothing."""
 
-import os
-import random
-import signal
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -14,12 +10,8 @@ import psycopg2
 import pytest
 from kafka import KafkaProducer
 
-from bizops.endpoints import Endpoints
 from bizops.errors import ServiceError
-from bizops.events import EVENT_TYPES
 from bizops.settings import Settings
-from bizops.simulation import malformed_messages, simulate
-from bizops.topics import ensure_topics
 from streams.pool import WorkerPool
 
 Message = tuple[str, str, bytes]
@@ -58,15 +50,6 @@ def publish(settings: Settings, kafka: str, messages: list[Message], seconds: fl
 
 
 @pytest.fixture
-def pool(settings: Settings, services: Endpoints) -> Any:
-    assert settings.database_url is not None
-    ensure_topics(settings, services.kafka)
-    pool = WorkerPool(settings, Endpoints(services.kafka, settings.database_url))
-    yield pool
-    pool.stop()
-
-
-@pytest.fixture
 def count(database_url: str) -> Callable[[str], int]:
     def run(query: str) -> int:
         connection = psycopg2.connect(database_url)
@@ -99,52 +82,6 @@ def test_ends_when_all_published_so_far_is_stored(pool: WorkerPool, count: Any) 
 def test_an_empty_topic_is_caught_up_at_once(pool: WorkerPool) -> None:
     pool.start()
     assert pool.run(until_caught_up=True) == 0
-
-
-@pytest.mark.slow
-def test_killed_again_and_again_it_stores_every_event_once(
-    pool: WorkerPool, count: Any, database_url: str
-) -> None:
-    """100,000 simulated events with malformed ones among them; a worker killed five times.
-
-    ``make soak`` is its long form: more companies, more kills, from a seed that is printed.
-    """
-    seed = int(os.environ.get("BIZOPS_SOAK_SEED", "11"))
-    kills = int(os.environ.get("BIZOPS_SOAK_KILLS", "5"))
-    print(f"BIZOPS_SOAK_SEED={seed} BIZOPS_SOAK_KILLS={kills}")
-    chance = random.Random(seed)
-    companies = range(seed, seed + max(1, kills // 10))
-    events = [event for company in companies for event in simulate(seed=company).events]
-    messages = [(event.topic, event.key, event.to_json()) for event in events]
-    assert len(messages) > 100_000
-    malformed = malformed_messages(seed, 300)
-    for value in malformed:
-        messages.insert(chance.randrange(len(messages)), ("touches", str(chance.random()), value))
-    pool.size = 2
-    pool.start()
-    producer = threading.Thread(
-        target=publish, args=(pool.settings, pool.endpoints.kafka, messages, 2 * kills)
-    )
-    producer.start()
-    for _ in range(kills):
-        time.sleep(chance.uniform(1.0, 4.0))
-        victim = pool.processes.pop(chance.randrange(len(pool.processes)))
-        os.kill(victim.pid, signal.SIGKILL)
-        victim.wait()
-        pool.processes.append(pool.start_worker())
-    producer.join()
-    pool.run(until_caught_up=True)
-    pool.stop()
-    for event_type, expected in Counter(event.type for event in events).items():
-        table = f"stream.{EVENT_TYPES[event_type].topic}"
-        assert count(f"select count(*) from {table}") == expected
-        assert count(f"select count(distinct event_id) from {table}") == expected
-    connection = psycopg2.connect(database_url)
-    with connection, connection.cursor() as cursor:
-        cursor.execute("select payload from stream.dead_letters")
-        dead = Counter(bytes(payload) for (payload,) in cursor.fetchall())
-    connection.close()
-    assert dead == Counter(malformed)
 
 
 @pytest.mark.slow

@@ -1,0 +1,78 @@
+-- name: person
+-- All identifiers of the person whom one of them leads to, by all that is known now.
+select i.id::text, i.kind, i.value, p.person_id::text
+from stream.identifier_persons p
+join stream.identifiers i on i.id = p.identifier_id
+where p.person_id = (select person_id from stream.identifier_persons where identifier_id = %s)
+order by i.rank desc, i.kind, i.value
+
+-- name: neighbours
+-- Identifiers of others that facts join to the person's, that are derived from them, or of which
+-- an event was the first to speak that is to go.
+select id::text from (
+    select higher_id as id from stream.identity_edges where lower_id = any(%(ids)s::uuid[])
+    union
+    select lower_id from stream.identity_edges where higher_id = any(%(ids)s::uuid[])
+    union
+    select id from stream.identifiers
+    where parent_id = any(%(ids)s::uuid[]) or merged_into = any(%(ids)s::uuid[])
+    union
+    select unnest(array[lower_id, higher_id]) from stream.identity_edges
+    where event_id = any(%(events)s)
+    union
+    select identifier_id from stream.account_links where event_id = any(%(events)s)
+    union
+    select identifier_id from stream.touches where event_id = any(%(events)s)
+) near
+where id <> all(%(ids)s::uuid[])
+
+-- name: accounts
+-- Accounts that touches and identifiers belong to, by all that is known now.
+select account_id from stream.resolved_touches where event_id = any(%(touches)s)
+union
+select account_id from stream.identifier_accounts where identifier_id = any(%(ids)s::uuid[])
+
+-- name: beside_attribution
+-- Whether no fit and no restatement is at work, and none may begin until commit.
+select pg_try_advisory_xact_lock(7202615)
+
+-- name: places
+-- Columns outside the events that may tell of a person: identifiers by their id, or by name, and
+-- references to events.
+select c.table_schema, c.table_name, c.column_name, c.udt_name = 'uuid', c.is_nullable = 'YES'
+from information_schema.columns c
+join information_schema.tables t using (table_schema, table_name)
+where t.table_type = 'BASE TABLE'
+  and c.table_schema <> 'information_schema' and not starts_with(c.table_schema, 'pg_')
+  and not (c.table_schema = 'stream' and c.table_name = any(%(but)s))
+  and (c.udt_name = 'uuid' or c.udt_name in ('text', 'varchar') and c.column_name = any(%(named)s))
+order by 1, 2, 3
+
+-- name: detach
+-- Let go of identifiers that are to be deleted.
+update stream.identifiers
+set parent_id = case when parent_id <> all(%(ids)s::uuid[]) then parent_id end,
+    merged_into = case when merged_into <> all(%(ids)s::uuid[]) then merged_into end
+where parent_id = any(%(ids)s::uuid[]) or merged_into = any(%(ids)s::uuid[])
+
+-- name: delete_identifiers
+-- Forget identifiers.
+delete from stream.identifiers where id = any(%(ids)s::uuid[])
+
+-- name: orphans
+-- Of some identifiers those that nothing says anything of any more.
+select i.id::text from stream.identifiers i
+where i.id = any(%(ids)s::uuid[])
+  and not exists (select from stream.touches t where t.identifier_id = i.id)
+  and not exists (select from stream.opportunities o where o.identifier_id = i.id)
+  and not exists (select from stream.account_links l where l.identifier_id = i.id)
+  and not exists (select from stream.identity_edges e where e.lower_id = i.id)
+  and not exists (select from stream.identity_edges e where e.higher_id = i.id)
+
+-- name: raise_epoch
+-- Tell writers that facts were removed, so that they forget what they know to be stored.
+update stream.identity_epoch set epoch = epoch + 1
+
+-- name: log
+-- That somebody was forgotten, without saying who.
+insert into stream.erasures (hash, rows) values (%s, %s)
