@@ -1,4 +1,4 @@
-"""Arrays into PostgreSQL by COPY: text columns as CSV, draws as binary ``real[]``."""
+"""Arrays into PostgreSQL by COPY: text columns as CSV, draws as binary arrays of floats."""
 
 import struct
 from collections.abc import Iterable, Sequence
@@ -16,8 +16,8 @@ from bizops.database import Connection
 __all__ = ["copy_columns", "copy_draws"]
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
+OIDS = {4: 700, 8: 701}  # PostgreSQL's types of float by their bytes
 END = struct.pack(">h", -1)
-REAL_OID = 700
 FIRST_DAY = date(2000, 1, 1).toordinal()  # PostgreSQL counts days from here
 BATCH = 8 << 20
 
@@ -38,13 +38,16 @@ def copy_draws(
     table: str,
     columns: Sequence[str],
     keys: Iterable[Sequence[str | date]],
-    draws: NDArray[np.float32],
+    draws: NDArray[np.floating],
 ) -> None:
-    """Copy rows of key columns, texts or days, and one ``real[]``, the last of ``columns``."""
-    width = draws.shape[1]
-    head = struct.pack(">iiiiii", 20 + 8 * width, 1, 0, REAL_OID, width, 1)
-    items = np.zeros(draws.shape, dtype=[("size", ">i4"), ("value", ">f4")])
-    items["size"], items["value"] = 4, draws
+    """Copy rows of key columns, texts or days, and one array, the last of ``columns``.
+
+    It is a ``real[]`` or a ``double precision[]``, by the precision of ``draws``.
+    """
+    width, size = draws.shape[1], draws.itemsize
+    head = struct.pack(">iiiiii", 20 + (4 + size) * width, 1, 0, OIDS[size], width, 1)
+    items = np.zeros(draws.shape, dtype=[("size", ">i4"), ("value", f">f{size}")])
+    items["size"], items["value"] = size, draws
     with connection.cursor() as cursor:
         statement = f"copy {table} ({', '.join(columns)}) from stdin (format binary)"
         rows: Any = _Rows(_encoded(keys, head, items, len(columns)))  # copying only ever reads

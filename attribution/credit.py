@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.features import Features
+from attribution.features import Features, Terms
 from attribution.journeys import Journeys, load_journeys
 from attribution.pairs import Pairs, counted_pairs, within_lookback
 from attribution.posterior import Posterior
@@ -96,7 +96,7 @@ def rule_credit(pairs: Pairs, rule: Rule, lookback_days: float | None) -> Credit
 
 
 def bayesian_credit(
-    features: Features, touch_unit: IntArray, posterior: Posterior | None
+    terms: Terms, touch_unit: IntArray, posterior: Posterior | None
 ) -> tuple[Credit, DrawCredit]:
     """Each term's share of the rate at the conversion: its posterior mean, and its draws.
 
@@ -107,34 +107,34 @@ def bayesian_credit(
     posterior
         None where no touch precedes any conversion: then all is the baseline's.
     """
-    pairs, conversions = features.pairs, len(features.state)
+    pairs, conversions = terms.pairs, len(terms.state)
     everyone = np.arange(conversions)
     if posterior is None:
         alone = Credit(everyone, np.full(conversions, -1), np.ones(conversions))
         return alone, DrawCredit(everyone, alone.touch, np.ones((conversions, 1), np.float32))
     unit = touch_unit[pairs.touch]
-    channel = features.unit_channel[unit]
-    state = features.state[pairs.conversion]
+    channel = terms.unit_channel[unit]
+    state = terms.state[pairs.conversion]
     touch_mean, base_mean = np.zeros(len(pairs)), np.zeros(conversions)
-    rows = len(features.conversion)
+    rows = len(terms.conversion)
     draws = np.empty((rows + conversions, len(posterior)), dtype=np.float32)
     for d in range(len(posterior)):
-        rate = np.einsum("pb,pb->p", features.touch_kernels, posterior.weights[d][channel])
+        rate = np.einsum("pb,pb->p", terms.touch_kernels, posterior.weights[d][channel])
         rate *= posterior.effect[d][unit] * posterior.state[d][state]
-        base = posterior.baseline[d][features.baseline]
+        base = posterior.baseline[d][terms.baseline]
         total = base + np.bincount(pairs.conversion, rate, minlength=conversions)
         share = rate / total[pairs.conversion]
         touch_mean += share
         base_mean += base / total
-        draws[:rows, d] = np.bincount(features.pair_of_touch, share, minlength=rows)
+        draws[:rows, d] = np.bincount(terms.pair_of_touch, share, minlength=rows)
         draws[rows:, d] = base / total
     credit = _ordered(
         np.concatenate((pairs.conversion, everyone)),
         np.concatenate((pairs.touch, np.full(conversions, -1))),
         np.concatenate((touch_mean, base_mean)) / len(posterior),
     )
-    conversion = np.concatenate((features.conversion, everyone))
-    units = np.concatenate((features.unit, np.full(conversions, -1)))
+    conversion = np.concatenate((terms.conversion, everyone))
+    units = np.concatenate((terms.unit, np.full(conversions, -1)))
     order = np.lexsort((units, conversion))
     return credit, DrawCredit(conversion[order], units[order], draws[order])
 

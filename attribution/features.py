@@ -5,7 +5,9 @@ sums over those touches. The time at risk needs one sum per state, activity bin,
 kernel. Both come out of one pass over the touches.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,16 @@ from attribution.journeys import US_PER_DAY, Journeys, Revenue
 from attribution.kernels import HALF_LIVES_DAYS, elapsed, exposure, intensity
 from attribution.pairs import Pairs, counted_pairs
 
-__all__ = ["CUSTOMER", "PROSPECT", "Features", "Spells", "TouchExposures", "build_features"]
+__all__ = [
+    "CUSTOMER",
+    "PROSPECT",
+    "Features",
+    "Spells",
+    "Terms",
+    "TouchExposures",
+    "build_features",
+    "build_terms",
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -58,20 +69,44 @@ class TouchExposures:
 
 
 @dataclass(frozen=True)
-class Features:
-    """Inputs of the model.
+class Terms:
+    """What the rate at each conversion is a sum of: all that its shares depend on.
 
     Attributes
     ----------
     pairs
         Touches that count for each conversion, and their kernels in ``touch_kernels``, shape
         ``(touch pair, kernel)``.
-    conversion, unit, kernels
-        One row per conversion and campaign with such touches: the sums over them, shapes
-        ``(pair,)`` and ``(pair, kernel)``.
-    state, activity, baseline
-        Of each conversion: its account's state just before, its account's activity bin, and the
-        index of its baseline ``(segment, state)``; shape ``(conversion,)``.
+    conversion, unit
+        One row per conversion and campaign with such touches, shape ``(pair,)``;
+        ``pair_of_touch`` is the row of each touch pair.
+    state, baseline
+        Of each conversion: its account's state just before, and the index of its baseline
+        ``(segment, state)``; shape ``(conversion,)``.
+    unit_channel
+        Index of each campaign's channel, shape ``(unit,)``.
+    """
+
+    pairs: Pairs
+    touch_kernels: FloatArray
+    conversion: IntArray
+    unit: IntArray
+    pair_of_touch: IntArray
+    state: IntArray
+    baseline: IntArray
+    unit_channel: IntArray
+
+
+@dataclass(frozen=True)
+class Features(Terms):
+    """Inputs of the model.
+
+    Attributes
+    ----------
+    kernels
+        Sums over the touches of each row of conversion and campaign, shape ``(pair, kernel)``.
+    activity
+        Bin of each conversion's account, shape ``(conversion,)``.
     activity_levels
         ``z``, the bins' means of log relative activity, shape ``(activity,)``; one bin of 0 where
         accounts do not differ.
@@ -85,21 +120,12 @@ class Features:
         The same, by the day of the touches.
     baselines
         ``(segment, state)`` of each baseline.
-    unit_channel
-        Index of each campaign's channel, shape ``(unit,)``.
     unit_touches
         Touches of each campaign, shape ``(unit,)``.
     """
 
-    pairs: Pairs
-    touch_kernels: FloatArray
-    conversion: IntArray
-    unit: IntArray
     kernels: FloatArray
-    pair_of_touch: IntArray
-    state: IntArray
     activity: IntArray
-    baseline: IntArray
     activity_levels: FloatArray
     account_activity: IntArray
     risk_days: FloatArray
@@ -107,26 +133,13 @@ class Features:
     touch_exposures: TouchExposures
     baselines: tuple[tuple[str, int], ...]
     channels: tuple[str, ...]
-    unit_channel: IntArray
     unit_touches: IntArray
 
 
 def build_features(journeys: Journeys) -> Features:
     """Sum up journeys for the model."""
-    conversions = journeys.conversions
-    pairs = counted_pairs(
-        journeys.touches, conversions.account, conversions.time_us, conversions.day_only
-    )
-    touch_kernels = intensity(
-        pairs.lag_days,
-        journeys.touches.day_only[pairs.touch],
-        conversions.day_only[pairs.conversion],
-    )
-    units = len(journeys.units)
-    touch_unit = journeys.touches.unit[pairs.touch]
-    code, pair_of_touch = np.unique(
-        pairs.conversion * max(units, 1) + touch_unit, return_inverse=True
-    )
+    conversions, units = journeys.conversions, len(journeys.units)
+    touched = _touched(journeys)
     state_before, state_after = account_states(journeys.revenue)
     state = state_before[conversions.row]
     at_risk = {PROSPECT, *(int(code) for code in np.unique(state))}
@@ -140,12 +153,10 @@ def build_features(journeys: Journeys) -> Features:
     np.add.at(exposures, rows, touch_exposures.sums)
     channels = tuple(sorted({channel for channel, _ in journeys.units}))
     return Features(
-        pairs=pairs,
-        touch_kernels=touch_kernels,
-        conversion=code // max(units, 1),
-        unit=code % max(units, 1),
-        kernels=_summed(touch_kernels, pair_of_touch, len(code)),
-        pair_of_touch=pair_of_touch,
+        **touched,
+        kernels=_summed(
+            touched["touch_kernels"], touched["pair_of_touch"], len(touched["conversion"])
+        ),
         state=state,
         activity=account_activity[conversions.account],
         baseline=baseline,
@@ -159,6 +170,53 @@ def build_features(journeys: Journeys) -> Features:
         unit_channel=np.array([channels.index(c) for c, _ in journeys.units], dtype=np.int64),
         unit_touches=np.bincount(journeys.touches.unit, minlength=units),
     )
+
+
+def build_terms(
+    journeys: Journeys, channels: Sequence[str], baselines: Sequence[tuple[str, int]]
+) -> Terms:
+    """What credit needs of journeys, by the numbers of a model that was fitted already.
+
+    Parameters
+    ----------
+    channels, baselines
+        Of the model; all that the journeys have are among them.
+    """
+    conversions = journeys.conversions
+    state = account_states(journeys.revenue)[0][conversions.row]
+    state = np.where(state == FORMER, PROSPECT, state)
+    segment = journeys.segment[conversions.account]
+    number = {name: place for place, name in enumerate(baselines)}
+    names = zip(segment.tolist(), state.tolist(), strict=True)
+    return Terms(
+        **_touched(journeys),
+        state=state,
+        baseline=np.array([number[journeys.segments[s], at] for s, at in names], dtype=np.int64),
+        unit_channel=np.array([channels.index(c) for c, _ in journeys.units], dtype=np.int64),
+    )
+
+
+def _touched(journeys: Journeys) -> dict[str, Any]:
+    """The touches that count for each conversion, with their kernels."""
+    conversions, units = journeys.conversions, max(len(journeys.units), 1)
+    pairs = counted_pairs(
+        journeys.touches, conversions.account, conversions.time_us, conversions.day_only
+    )
+    code, pair_of_touch = np.unique(
+        pairs.conversion * units + journeys.touches.unit[pairs.touch], return_inverse=True
+    )
+    touch_kernels = intensity(
+        pairs.lag_days,
+        journeys.touches.day_only[pairs.touch],
+        conversions.day_only[pairs.conversion],
+    )
+    return {
+        "pairs": pairs,
+        "touch_kernels": touch_kernels,
+        "conversion": code // units,
+        "unit": code % units,
+        "pair_of_touch": pair_of_touch,
+    }
 
 
 def account_states(revenue: Revenue) -> tuple[IntArray, IntArray]:

@@ -16,13 +16,22 @@ import numpy as np
 from attribution.credit import bayesian_credit, incremental, rule_credit
 from attribution.features import Features, build_features
 from attribution.journeys import Journeys, load_journeys
+from attribution.kept import Kept
 from attribution.leads import Leads, credit_leads, credit_leads_by_model, load_leads
 from attribution.model import load_priors
 from attribution.pairs import counted_pairs
 from attribution.posterior import CREDIT_DRAWS, Posterior, thinned, touch_intensity
 from attribution.publish import BAYESIAN, Findings, write_findings
 from attribution.rules import HALF_LIFE_DAYS, LOOKBACK_DAYS, RULES
-from attribution.runs import Run, exclusive, fail_run, find_run, new_run_id, start_run
+from attribution.runs import (
+    Run,
+    exclusive,
+    fail_run,
+    find_run,
+    new_run_id,
+    read_snapshot,
+    start_run,
+)
 from attribution.sampling import Gates, Sampling, sample
 from bizops.database import opened
 from bizops.errors import BizopsError, UsageError
@@ -136,6 +145,7 @@ class _Work:
         self.say("reading the timelines")
         with opened(self.database_url, application="bizops-attribute") as connection:
             connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+            self.found |= read_snapshot(connection)
             journeys = load_journeys(connection)
             leads = load_leads(connection, journeys)
         if not len(journeys.touches) and not len(journeys.revenue):
@@ -163,6 +173,8 @@ class _Work:
         findings.credit[BAYESIAN], findings.draws = credit, draws
         if posterior is not None:
             findings.incremental = incremental(features, posterior)
+            names = (journeys.units, features.channels, features.baselines)
+            findings.kept = Kept(*names, posterior)
         findings.lead_credit[BAYESIAN] = credit_leads_by_model(
             findings.leads, touch_intensity(posterior, features.unit_channel)
         )

@@ -5,6 +5,7 @@ either is known to the day only, when its day is not after the conversion's day.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -33,6 +34,8 @@ BoolArray = NDArray[np.bool_]
 US_PER_DAY = 86_400_000_000
 CONVERTING = ("new", "expansion")
 UNKNOWN_SEGMENT = "unknown"
+
+Units = tuple[tuple[str, str], ...]
 
 QUERIES = load_queries("attribution")
 
@@ -138,22 +141,33 @@ class Journeys:
         return digest.hexdigest()
 
 
-def load_journeys(connection: Connection) -> Journeys:
+def load_journeys(
+    connection: Connection, among: list[str] | None = None, units: Units = ()
+) -> Journeys:
     """Read what attribution needs, in the connection's transaction.
 
     644,000 touches of 165,000 accounts take some seconds and a few hundred megabytes.
+
+    Parameters
+    ----------
+    among
+        Only these accounts; None for all.
+    units
+        Campaigns to count first, in this order.
     """
-    touches = copied(connection, "touches", ("channel", "campaign_id", "account_id"))
-    revenue = copied(connection, "revenue")
-    accounts = copied(connection, "accounts")
-    return build_journeys(touches, revenue, accounts)
+    only = None if among is None else {"accounts": among}
+    touches_query = "touches" if only is None else "touches_of"
+    touches = copied(connection, touches_query, ("channel", "campaign_id", "account_id"), only)
+    revenue = copied(connection, "revenue", (), only)
+    accounts = copied(connection, "accounts", (), only)
+    return build_journeys(touches, revenue, accounts, units)
 
 
-def build_journeys(touches: Any, revenue: Any, accounts: Any) -> Journeys:
+def build_journeys(touches: Any, revenue: Any, accounts: Any, first: Units = ()) -> Journeys:
     """Journeys of Arrow tables with the columns of the queries of the same names."""
     known = [_strings(table["account_id"]) for table in (touches, revenue, accounts)]
     account_ids = np.unique(np.concatenate(known)) if any(map(len, known)) else known[0]
-    units, unit_of_row = _units(touches)
+    units, unit_of_row = numbered_units(touches, first)
     their_touches = ordered_touches(touches, account_ids, unit_of_row)
     ordered_revenue = _ordered_revenue(revenue, account_ids)
     segments, segment = _segments(accounts, account_ids)
@@ -172,11 +186,21 @@ def build_journeys(touches: Any, revenue: Any, accounts: Any) -> Journeys:
     )
 
 
-def copied(connection: Connection, name: str, repeated: tuple[str, ...] = ()) -> Any:
-    """The Arrow table of a named query; ``repeated`` columns are read as dictionaries."""
+def copied(
+    connection: Connection,
+    name: str,
+    repeated: tuple[str, ...] = (),
+    only: Mapping[str, Any] | None = None,
+) -> Any:
+    """The Arrow table of a named query; ``repeated`` columns are read as dictionaries.
+
+    ``only`` names the ``accounts`` or ``leads`` that are asked for; all are unless told.
+    """
     target = BytesIO()
     with connection.cursor() as cursor:
-        cursor.copy_expert(f"copy ({QUERIES[name]}) to stdout (format csv, header)", target)
+        everything = {"accounts": None, "leads": None}
+        query = cursor.mogrify(QUERIES[name], everything | dict(only or {})).decode()
+        cursor.copy_expert(f"copy ({query}) to stdout (format csv, header)", target)
     text = {"event_id", "account_id", "kind", "iacv", "currency", "channel", "campaign_id"}
     types = dict.fromkeys(text | {"segment", "lead_id", "person_id"}, pa.string())
     types |= {name: pa.dictionary(pa.int32(), pa.string()) for name in repeated}
@@ -207,15 +231,20 @@ def codes(column: Any, among: NDArray[np.object_]) -> IntArray:
     return np.asarray(np.searchsorted(among, values)[encoded.indices.to_numpy()], dtype=np.int64)
 
 
-def _units(touches: Any) -> tuple[tuple[tuple[str, str], ...], IntArray]:
+def numbered_units(touches: Any, first: Units) -> tuple[Units, IntArray]:
+    """Campaigns, those in ``first`` first and the others sorted, and that of each touch."""
     channels, campaigns = _strings(touches["channel"]), _strings(touches["campaign_id"])
     channels.sort()
     campaigns.sort()
     pair = codes(touches["channel"], channels) * max(len(campaigns), 1)
     pair += codes(touches["campaign_id"], campaigns)
     distinct, unit = np.unique(pair, return_inverse=True)
-    names = [divmod(int(code), len(campaigns)) for code in distinct]
-    return tuple((str(channels[i]), str(campaigns[j])) for i, j in names), unit.astype(np.int64)
+    number = {name: place for place, name in enumerate(first)}
+    places = []
+    for code in distinct.tolist():
+        i, j = divmod(code, len(campaigns))
+        places.append(number.setdefault((str(channels[i]), str(campaigns[j])), len(number)))
+    return tuple(number), np.array(places, dtype=np.int64)[unit]
 
 
 def _order(table: Any, account: IntArray) -> IntArray:

@@ -1,12 +1,11 @@
 """Who gets a lead: the touches of the lead's person up to the first event that names the lead."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.journeys import Journeys, codes, copied, ordered_touches
+from attribution.journeys import Journeys, codes, copied, numbered_units, ordered_touches
 from attribution.kernels import HALF_LIVES_DAYS, intensity
 from attribution.pairs import Pairs, counted_pairs, within_lookback
 from attribution.rules import Rule
@@ -55,18 +54,27 @@ class LeadCredit:
     share: FloatArray
 
 
-def load_leads(connection: Connection, journeys: Journeys) -> Leads:
+def load_leads(connection: Connection, journeys: Journeys, among: list[str] | None = None) -> Leads:
     """Read leads and their persons' touches, in the connection's transaction.
 
     A lead whose person has no touch before it has the touches of the person's account.
+
+    Parameters
+    ----------
+    journeys
+        With at least the accounts of these leads.
+    among
+        Only these leads; None for all.
     """
-    table = copied(connection, "leads")
-    theirs = copied(connection, "lead_touches", ("account_id", "channel", "campaign_id"))
+    only = None if among is None else {"leads": among}
+    table = copied(connection, "leads", (), only)
+    touches_query = "lead_touches" if among is None else "lead_touches_of"
+    theirs = copied(connection, touches_query, ("account_id", "channel", "campaign_id"), only)
     lead_ids = np.asarray(table["lead_id"].to_pylist(), dtype=object)
     time_us = table["time_us"].to_numpy()
     day_only = table["day_only"].to_numpy().astype(bool)
     persons = np.asarray(sorted({*table["person_id"].to_pylist()}), dtype=object)
-    places, units = _places(theirs, journeys.units)
+    units, places = numbered_units(theirs, journeys.units)
     touches = ordered_touches(theirs, persons, places)
     pairs = counted_pairs(touches, codes(table["person_id"], persons), time_us, day_only)
 
@@ -133,17 +141,6 @@ def _by_unit(leads: Leads, pairs: Pairs, share: FloatArray) -> LeadCredit:
         np.concatenate((unit, np.full(len(alone), -1))),
         np.concatenate((total[credited], np.ones(len(alone)))),
     )
-
-
-def _places(
-    table: Any, first: tuple[tuple[str, str], ...]
-) -> tuple[IntArray, tuple[tuple[str, str], ...]]:
-    """Campaign of each touch, counting on from the journeys' campaigns."""
-    number = {unit: code for code, unit in enumerate(first)}
-    names = list(zip(table["channel"].to_pylist(), table["campaign_id"].to_pylist(), strict=True))
-    for name in sorted(set(names) - number.keys()):
-        number[name] = len(number)
-    return np.array([number[name] for name in names], dtype=np.int64), tuple(number)
 
 
 def _joined(pairs: Pairs, other: Pairs, lead: IntArray, offset: int) -> Pairs:

@@ -33,6 +33,9 @@ class Posterior:
         What each activity bin's rate is multiplied by, shape ``(draw, activity)``.
     state
         What an effect is multiplied by, 1 for prospects, shape ``(draw, 2)``.
+    channel_effect, effect_shape
+        Mean and shape of the Gamma that effects of a channel's campaigns are from, shapes
+        ``(draw, channel)`` and ``(draw,)``.
     """
 
     baseline: FloatArray
@@ -40,6 +43,8 @@ class Posterior:
     weights: FloatArray
     activity: FloatArray
     state: FloatArray
+    channel_effect: FloatArray
+    effect_shape: FloatArray
 
     def __len__(self) -> int:
         return len(self.effect)
@@ -72,9 +77,11 @@ def thinned(tree: Any, features: Features, *, seed: int, draws: int = CREDIT_DRA
         "da,ds,saub,dub->du", activity, state, features.exposures[:, :, unseen],
         weights[:, channel], optimize=True,
     )  # fmt: skip
-    rate = shape / np.exp(flat["log_channel_effect"])[:, channel] + risk
+    channel_effect = np.exp(flat["log_channel_effect"])
+    rate = shape / channel_effect[:, channel] + risk
     effect[:, unseen] = np.random.default_rng(seed).gamma(shape, 1.0, risk.shape) / rate
-    return Posterior(np.exp(flat["log_baseline"]), effect, weights, activity, state)
+    baseline = np.exp(flat["log_baseline"])
+    return Posterior(baseline, effect, weights, activity, state, channel_effect, shape[:, 0])
 
 
 def touch_intensity(posterior: Posterior | None, unit_channel: NDArray[np.int64]) -> FloatArray:

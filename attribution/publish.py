@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from attribution.copying import copy_columns, copy_draws
 from attribution.credit import BASELINE, Credit, DrawCredit
-from attribution.journeys import Journeys
+from attribution.journeys import QUERIES, Journeys
+from attribution.kept import Kept, save_kept
 from attribution.leads import LeadCredit, Leads
 from attribution.runs import publish_run
 from attribution.summary import SummaryRow, summarise, summarise_draws
 from bizops.database import Connection
 
-__all__ = ["Findings", "write_findings"]
+__all__ = ["BAYESIAN", "Findings", "write_credit", "write_findings", "write_summary"]
 
 BAYESIAN = "bayesian"
 EPOCH = date(1970, 1, 1).toordinal()
@@ -40,6 +41,10 @@ class Findings:
         Of the Bayesian model's shares; None for a run of rules only.
     incremental
         Day, campaign and draws, as of :func:`attribution.credit.incremental`; None without a fit.
+    kept
+        The model, for restating; None without a fit.
+    provisional
+        Ids of conversions that came after the fit.
     """
 
     journeys: Journeys
@@ -48,6 +53,8 @@ class Findings:
     lead_credit: dict[str, LeadCredit] = field(default_factory=dict)
     draws: DrawCredit | None = None
     incremental: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]] | None = None
+    kept: Kept | None = None
+    provisional: frozenset[str] = frozenset()
 
 
 def write_findings(connection: Connection, run_id: str, findings: Findings, **found: Any) -> None:
@@ -56,23 +63,36 @@ def write_findings(connection: Connection, run_id: str, findings: Findings, **fo
     Parameters
     ----------
     found
-        ``data``, ``diagnostics``, ``timings``, ``data_until`` and ``artifact`` of the run.
+        ``data``, ``diagnostics``, ``timings``, ``data_until``, ``artifact``, ``seen`` and
+        ``seen_at`` of the run.
     """
-    _write_conversions(connection, run_id, findings.journeys)
+    write_credit(connection, run_id, findings)
+    if findings.incremental is not None:
+        _write_incremental(connection, run_id, findings.journeys, *findings.incremental)
+    if findings.kept is not None:
+        save_kept(connection, run_id, findings.kept)
+    _write_summary(connection, run_id, findings)
+    with connection.cursor() as cursor:
+        cursor.execute(QUERIES["analyze"])
+    publish_run(connection, run_id, **found)
+
+
+def write_credit(connection: Connection, run_id: str, findings: Findings) -> None:
+    """Write the rows of each conversion and lead: all that is not summed up over several."""
+    _write_conversions(connection, run_id, findings.journeys, findings.provisional)
     for model, credit in findings.credit.items():
         _write_credit(connection, run_id, model, findings.journeys, credit)
     for model, lead_credit in findings.lead_credit.items():
         _write_leads(connection, run_id, model, findings.leads, lead_credit)
     if findings.draws is not None:
         _write_draws(connection, run_id, findings.journeys, findings.draws)
-    if findings.incremental is not None:
-        _write_incremental(connection, run_id, findings.journeys, *findings.incremental)
-    _write_summary(connection, run_id, findings)
-    publish_run(connection, run_id, **found)
 
 
-def _write_conversions(connection: Connection, run_id: str, journeys: Journeys) -> None:
+def _write_conversions(
+    connection: Connection, run_id: str, journeys: Journeys, provisional: frozenset[str]
+) -> None:
     conversions = journeys.conversions
+    segments = np.asarray(journeys.segments, dtype=object)
     copy_columns(
         connection,
         "attribution.conversions",
@@ -85,6 +105,8 @@ def _write_conversions(connection: Connection, run_id: str, journeys: Journeys) 
             "kind": _texts(conversions.kind),
             "iacv": _texts(conversions.iacv),
             "currency": _texts(conversions.currency),
+            "segment": _texts(segments[journeys.segment[conversions.account]]),
+            "provisional": np.array([id_ in provisional for id_ in conversions.event_ids], bool),
         },
     )
 
@@ -162,17 +184,24 @@ def _write_summary(connection: Connection, run_id: str, findings: Findings) -> N
             rows = summarise_draws(findings.journeys, findings.draws)
         else:
             rows = summarise(findings.journeys, credit)
-        first = next(rows, None)
-        if first is None:
-            continue
-        columns = dict(zip(SUMMARY, zip(*chain((first,), rows), strict=True), strict=True))
-        count = len(columns["channel"])
-        keys = {"run_id": _same(run_id, count), "model": _same(model, count)}
-        copy_columns(
-            connection,
-            "attribution.credit_summary",
-            keys | {name: pa.array(values) for name, values in columns.items()},
-        )
+        write_summary(connection, run_id, model, rows)
+
+
+def write_summary(
+    connection: Connection, run_id: str, model: str, rows: Iterator[SummaryRow]
+) -> None:
+    """Write sums of a model's credit."""
+    first = next(rows, None)
+    if first is None:
+        return
+    columns = dict(zip(SUMMARY, zip(*chain((first,), rows), strict=True), strict=True))
+    count = len(columns["channel"])
+    keys = {"run_id": _same(run_id, count), "model": _same(model, count)}
+    copy_columns(
+        connection,
+        "attribution.credit_summary",
+        keys | {name: pa.array(values) for name, values in columns.items()},
+    )
 
 
 def _places(units: tuple[tuple[str, str], ...], unit: NDArray[np.int64]) -> dict[str, Any]:

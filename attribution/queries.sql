@@ -10,8 +10,30 @@ select
 from stream.resolved_touches
 where account_id is not null
 
+-- name: touches_of
+-- The touches that belong to some accounts: those that say so, and those of the accounts' people.
+with theirs as (
+    select event_id from stream.touches where account_id = any(%(accounts)s)
+    union
+    select t.event_id
+    from stream.identifier_accounts r
+    join stream.touches t on t.identifier_id = r.identifier_id
+    where r.account_id = any(%(accounts)s)
+)
+select
+    t.event_id,
+    t.account_id,
+    (extract(epoch from t.occurred_at) * 1000000)::bigint as time_us,
+    t.day_only::int as day_only,
+    t.channel,
+    t.campaign_id
+from theirs
+join stream.resolved_touches t using (event_id)
+where t.account_id = any(%(accounts)s)
+
 -- name: revenue
--- Every change of contract value; the amount stays text, so that it stays exact.
+-- Every change of contract value, or of some accounts' only; the amount stays text, so that it
+-- stays exact.
 select
     event_id,
     account_id,
@@ -21,9 +43,10 @@ select
     iacv::text as iacv,
     currency
 from stream.revenue
+where %(accounts)s::text[] is null or account_id = any(%(accounts)s::text[])
 
 -- name: accounts
--- One row per account that has a state: its first moment and its latest segment.
+-- One row per account, or account of some, that has a state: its first moment and latest segment.
 select
     account_id,
     (extract(epoch from min(occurred_at)) * 1000000)::bigint as time_us,
@@ -33,18 +56,21 @@ select
         'unknown'
     ) as segment
 from stream.accounts
+where %(accounts)s::text[] is null or account_id = any(%(accounts)s::text[])
 group by account_id
 
 -- name: leads
--- Every lead with the first event that names it, its person and the person's account.
+-- Every lead, or some, with the first event that names it, its person and the person's account.
 with named as (
     select lead_id, occurred_at, day_only, event_id, account_id
     from stream.touches
     where lead_id is not null
+      and (%(leads)s::text[] is null or lead_id = any(%(leads)s::text[]))
     union all
     select lead_id, occurred_at, day_only, event_id, account_id
     from stream.identities
     where lead_id is not null
+      and (%(leads)s::text[] is null or lead_id = any(%(leads)s::text[]))
 ),
 first as (
     select distinct on (lead_id) *
@@ -78,6 +104,31 @@ where t.person_id in (
     where i.kind = 'lead_id'
 )
 
+-- name: lead_touches_of
+-- Every touch of a person who is known as one of some leads.
+with persons as (
+    select p.person_id
+    from stream.identifiers i
+    join stream.identifier_persons p on p.identifier_id = i.id
+    where i.kind = 'lead_id' and i.value = any(%(leads)s)
+),
+theirs as (
+    select t.event_id
+    from stream.identifier_persons p
+    join stream.touches t on t.identifier_id = p.identifier_id
+    where p.person_id in (select person_id from persons)
+)
+select
+    t.event_id,
+    t.person_id::text as account_id,
+    (extract(epoch from t.occurred_at) * 1000000)::bigint as time_us,
+    t.day_only::int as day_only,
+    t.channel,
+    t.campaign_id
+from theirs
+join stream.resolved_touches t using (event_id)
+where t.person_id in (select person_id from persons)
+
 -- name: start_run
 -- A run that has started.
 insert into attribution.runs (run_id, status, started_at, settings)
@@ -102,7 +153,7 @@ where status = 'running'
 update attribution.runs
 set status = 'published', finished_at = clock_timestamp(), data = %(data)s,
     diagnostics = %(diagnostics)s, timings = %(timings)s, data_until = %(data_until)s,
-    artifact = %(artifact)s
+    artifact = %(artifact)s, seen = %(seen)s, seen_at = %(seen_at)s
 where run_id = %(run_id)s
 
 -- name: list_runs
@@ -128,3 +179,19 @@ select channel, currency, conversions_mean, conversions_low, conversions_high,
 from attribution.credit_summary
 where run_id = %(run_id)s and model = %(model)s and dimension = 'channel' and period = 'all'
 order by channel = '(baseline)', iacv_mean desc, channel
+
+-- name: snapshot
+-- Which transactions this one sees the rows of.
+select pg_current_snapshot()::text, now()
+
+-- name: posterior_draws
+-- The draws that a run kept, in the order of their names.
+select parameter, name, item, array_send(draws)
+from attribution.posterior_draws
+where run_id = %s
+order by parameter, name collate "C", item collate "C"
+
+-- name: analyze
+-- Readers find a run of which PostgreSQL knows how large it is, or they wait for bad plans.
+analyze attribution.conversions, attribution.credit, attribution.credit_draws,
+    attribution.lead_credit, attribution.credit_summary

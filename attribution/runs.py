@@ -21,6 +21,7 @@ __all__ = [
     "list_runs",
     "new_run_id",
     "publish_run",
+    "read_snapshot",
     "start_run",
 ]
 
@@ -67,7 +68,8 @@ def exclusive(database_url: str) -> Iterator[None]:
             cursor.execute("select pg_try_advisory_lock(%s)", (LOCK,))
             if cursor.fetchone() != (True,):
                 raise BizopsError(
-                    "another `bizops attribute` is at work on this database; wait until it is done"
+                    "another `bizops attribute` or `bizops restate` is at work on this database; "
+                    "wait until it is done"
                 )
             cursor.execute(QUERIES["fail_interrupted"])
         yield
@@ -95,6 +97,15 @@ def publish_run(connection: Connection, run_id: str, **found: Any) -> None:
     """Make a run the published one, in the transaction that wrote its credit."""
     with connection.cursor() as cursor:
         cursor.execute(QUERIES["publish_run"], {"run_id": run_id} | _encoded(found))
+
+
+def read_snapshot(connection: Connection) -> dict[str, Any]:
+    """Which rows this transaction sees (``seen``, for ``stream.is_new``), and since when."""
+    with connection.cursor() as cursor:
+        cursor.execute(QUERIES["snapshot"])
+        row = cursor.fetchone()
+    assert row is not None
+    return dict(zip(("seen", "seen_at"), row, strict=True))
 
 
 def list_runs(connection: Connection, limit: int = 20) -> list[Run]:

@@ -7,10 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.credit import BASELINE, Credit, DrawCredit
-from attribution.journeys import US_PER_DAY, Journeys
+from attribution.journeys import US_PER_DAY, Journeys, Units
 from bizops.intervals import interval
 
-__all__ = ["PERIODS", "SummaryRow", "period_starts", "summarise", "summarise_draws"]
+__all__ = [
+    "PERIODS",
+    "Explained",
+    "SummaryRow",
+    "period_starts",
+    "summarise",
+    "summarise_draws",
+    "summarise_shares",
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -22,23 +30,45 @@ SummaryRow = tuple[str | float | None, ...]
 
 
 @dataclass(frozen=True)
-class _Shares:
-    """Shares by conversion and campaign, -1 for the baseline; ``shares`` is ``(row, draw)``."""
+class Explained:
+    """What shares are shares of, shape ``(conversion,)``: when it was, and how much."""
 
-    conversion: IntArray
-    unit: IntArray
-    shares: NDArray[np.floating]
+    time_us: IntArray
+    currency: NDArray[np.object_]
+    amounts: FloatArray
 
 
 def summarise(journeys: Journeys, credit: Credit) -> Iterator[SummaryRow]:
     """Sums of a rule's credit, whose intervals have no width."""
     unit = credit.unit(journeys.touches.unit)
-    yield from _summaries(journeys, _Shares(credit.conversion, unit, credit.share[:, None]))
+    shares = credit.share[:, None]
+    yield from _summaries(
+        _explained(journeys), journeys.units, _Shares(credit.conversion, unit, shares)
+    )
 
 
 def summarise_draws(journeys: Journeys, credit: DrawCredit) -> Iterator[SummaryRow]:
     """Sums of the model's credit, draw by draw, with 90 % intervals."""
-    yield from _summaries(journeys, _Shares(credit.conversion, credit.unit, credit.shares))
+    yield from summarise_shares(_explained(journeys), journeys.units, credit)
+
+
+def summarise_shares(
+    explained: Explained, units: Units, credit: DrawCredit, days_us: IntArray | None = None
+) -> Iterator[SummaryRow]:
+    """The same, of anything that was explained by these campaigns.
+
+    Parameters
+    ----------
+    days_us
+        Only periods that hold one of these moments; None for all.
+    """
+    rows = _Shares(credit.conversion, credit.unit, credit.shares)
+    yield from _summaries(explained, units, rows, days_us)
+
+
+def _explained(journeys: Journeys) -> Explained:
+    conversions = journeys.conversions
+    return Explained(conversions.time_us, conversions.currency, conversions.amounts)
 
 
 def period_starts(time_us: IntArray, period: str) -> NDArray[np.datetime64]:
@@ -59,20 +89,41 @@ def period_starts(time_us: IntArray, period: str) -> NDArray[np.datetime64]:
     return day if period == "day" else np.zeros_like(day)
 
 
-def _summaries(journeys: Journeys, rows: _Shares) -> Iterator[SummaryRow]:
-    conversions = journeys.conversions
+@dataclass(frozen=True)
+class _Shares:
+    """Shares by conversion and campaign, -1 for the baseline; ``shares`` is ``(row, draw)``."""
+
+    conversion: IntArray
+    unit: IntArray
+    shares: NDArray[np.floating]
+
+    def only(self, kept: NDArray[np.bool_]) -> "_Shares":
+        """Some of the rows."""
+        if kept.all():
+            return self
+        return _Shares(self.conversion[kept], self.unit[kept], self.shares[kept])
+
+
+def _summaries(
+    conversions: Explained, units: Units, every: _Shares, days_us: IntArray | None = None
+) -> Iterator[SummaryRow]:
     currencies, currency = np.unique(conversions.currency.astype(str), return_inverse=True)
-    channels = sorted({channel for channel, _ in journeys.units})
-    of_unit = np.array([channels.index(channel) for channel, _ in journeys.units] + [-1])
+    channels = sorted({channel for channel, _ in units})
+    of_unit = np.array([channels.index(channel) for channel, _ in units] + [-1])
+    campaigns = np.append(np.arange(len(units)), -1)
     places = {
-        "campaign": (rows.unit, [*journeys.units, (BASELINE, BASELINE)]),
-        "channel": (of_unit[rows.unit], [*((name, "") for name in channels), (BASELINE, "")]),
+        "campaign": (campaigns, [*units, (BASELINE, BASELINE)]),
+        "channel": (of_unit, [*((name, "") for name in channels), (BASELINE, "")]),
     }
     for dimension, (place, names) in places.items():
         for period in PERIODS:
             start = period_starts(conversions.time_us, period).astype(np.int64)
-            keys = np.stack((start[rows.conversion], currency[rows.conversion], place))
-            groups, sums, amounts = _grouped(keys, rows, conversions.amounts)
+            rows = every
+            if days_us is not None:
+                wanted = np.isin(start, period_starts(days_us, period).astype(np.int64))
+                rows = every.only(wanted[every.conversion])
+            keys = (start[rows.conversion], currency[rows.conversion], place[rows.unit])
+            groups, sums, amounts = _grouped(np.stack(keys), rows, conversions.amounts)
             counted = interval(sums, zero_below=1.0 if sums.shape[0] > 1 else 0.0)
             valued = interval(amounts)
             columns = np.stack((*counted, *valued), axis=1).tolist()

@@ -1,11 +1,12 @@
 import json
 
+import psycopg2
 import pytest
 from typer.testing import CliRunner
 
 from bizops.cli import app
 
-from .conftest import Story
+from .conftest import Story, insert
 
 
 @pytest.fixture
@@ -50,3 +51,25 @@ def test_a_table(command):
     output = command("attribute", "--rules-only", "--lookback", "2").output
     assert "publishing" in output
     assert "(baseline)" in output
+
+
+def test_stale_credit_is_shown_and_restated(command, settings):
+    run_id = json.loads(command("attribute", "--rules-only", "--format", "json").stdout)["run_id"]
+    assert "nothing is stale" in command("restate").output
+    store_touch(settings.database_url)
+    assert "1 conversions stale" in command("runs", "list").output
+    assert "credit; 1 conversions stale" in command("runs", "show", run_id).output
+    (listed,) = json.loads(command("runs", "list", "--format", "json").stdout)
+    assert listed["stale_conversions"] == 1
+    assert "restated 1 conversions" in command("restate").output
+    done = json.loads(command("restate", "--account", "acme", "--format", "json").stdout)
+    assert (done["run_id"], done["reasons"]) == (run_id, {"asked for": 1})
+    assert "stale" not in command("runs", "list").output
+
+
+def store_touch(database_url):
+    connection = psycopg2.connect(database_url)
+    with connection, connection.cursor() as cursor:
+        insert(cursor, "touches", "late", "2026-01-02", account_id="acme", channel="mail",
+               campaign_id="m", properties="{}")  # fmt: skip
+    connection.close()

@@ -43,7 +43,7 @@ def leads(settings):
         bob = person(cursor, ("lead_id", "bob"))
         for root in (ada, bob):
             cursor.execute(
-                "insert into stream.account_links values (%s, 'acme', 2, now(), now())", (root,)
+                "insert into stream.account_links values (%s, 'acme', 2, now())", (root,)
             )
         email = str(uuid.uuid5(uuid.NAMESPACE_URL, "email:ada@example.com"))
         for i, (when, campaign) in enumerate(

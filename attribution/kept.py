@@ -1,0 +1,145 @@
+"""The model as a run keeps it in the database, so that credit can be restated without a fit."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attribution.copying import copy_draws
+from attribution.features import CUSTOMER, PROSPECT
+from attribution.journeys import QUERIES, Units
+from attribution.kernels import HALF_LIVES_DAYS
+from attribution.posterior import Posterior
+from bizops.arrays import decode_arrays
+from bizops.database import Connection
+
+__all__ = ["Kept", "load_kept", "save_kept"]
+
+FloatArray = NDArray[np.float64]
+Names = tuple[str, str]
+
+STATES = {PROSPECT: "prospect", CUSTOMER: "customer"}
+COLUMNS = ("run_id", "parameter", "name", "item", "draws")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Draws of a fitted model, with the names of what they are draws of.
+
+    Attributes
+    ----------
+    units, channels, baselines
+        As in :class:`attribution.features.Features`: what the draws' columns stand for.
+    """
+
+    units: Units
+    channels: tuple[str, ...]
+    baselines: tuple[tuple[str, int], ...]
+    posterior: Posterior
+
+    def extended(self, units: Units, baselines: Iterable[tuple[str, int]]) -> "Kept":
+        """The model with campaigns and baselines that its fit did not know.
+
+        A new campaign of a known channel has an effect like the channel's others: a draw from
+        their Gamma, always the same for the same name. One of a new channel has none until the
+        next fit, so that its share is the baseline's. A new baseline is the mean of those of its
+        state.
+
+        Parameters
+        ----------
+        units
+            Those of the model first.
+        """
+        new = units[len(self.units) :]
+        unseen = sorted({channel for channel, _ in new} - {*self.channels})
+        lacking = sorted({*baselines} - {*self.baselines})
+        effects = [self._new_effect(unit) for unit in new]
+        bases = [self._new_baseline(state) for _, state in lacking]
+        of = self.posterior
+        flat = np.full((len(of), len(unseen), len(HALF_LIVES_DAYS)), 1 / len(HALF_LIVES_DAYS))
+        posterior = replace(
+            of,
+            effect=np.column_stack([of.effect, *effects]),
+            baseline=np.column_stack([of.baseline, *bases]),
+            weights=np.concatenate((of.weights, flat), axis=1),
+        )
+        channels = (*self.channels, *unseen)
+        return Kept((*self.units, *new), channels, (*self.baselines, *lacking), posterior)
+
+    def _new_effect(self, unit: Names) -> FloatArray:
+        of = self.posterior
+        if unit[0] not in self.channels:
+            return np.zeros(len(of))
+        mean = of.channel_effect[:, self.channels.index(unit[0])]
+        seed = hashlib.blake2b("\0".join(unit).encode(), digest_size=8).digest()
+        random = np.random.default_rng(int.from_bytes(seed))
+        return np.asarray(random.gamma(of.effect_shape, 1.0) * mean / of.effect_shape)
+
+    def _new_baseline(self, state: int) -> FloatArray:
+        like = [place for place, (_, at) in enumerate(self.baselines) if at == state]
+        columns = self.posterior.baseline[:, like] if like else self.posterior.baseline
+        return np.asarray(columns.mean(axis=1))
+
+
+def save_kept(connection: Connection, run_id: str, kept: Kept) -> None:
+    """Write the draws of a run."""
+    rows = list(_rows(kept))
+    keys = ((run_id, *key) for key, _ in rows)
+    draws = np.array([draws for _, draws in rows], dtype=np.float64)
+    copy_draws(connection, "attribution.posterior_draws", COLUMNS, keys, draws)
+
+
+def _rows(kept: Kept) -> Iterable[tuple[tuple[str, str, str], FloatArray]]:
+    of = kept.posterior
+    for (segment, state), draws in zip(kept.baselines, of.baseline.T, strict=True):
+        yield ("baseline", segment, STATES[state]), draws
+    for unit, draws in zip(kept.units, of.effect.T, strict=True):
+        yield ("effect", *unit), draws
+    for place, channel in enumerate(kept.channels):
+        yield ("channel_effect", channel, ""), of.channel_effect[:, place]
+        for kernel, draws in enumerate(of.weights[:, place].T):
+            yield ("kernel_weight", channel, str(kernel)), draws
+    for level, draws in enumerate(of.activity.T):
+        yield ("activity", "", f"{level:02}"), draws
+    for state, draws in enumerate(of.state.T):
+        yield ("state", "", STATES[state]), draws
+    yield ("effect_shape", "", ""), of.effect_shape
+
+
+def load_kept(connection: Connection, run_id: str) -> Kept | None:
+    """Read what :func:`save_kept` wrote; None for a run that needed no fit."""
+    with connection.cursor() as cursor:
+        cursor.execute(QUERIES["posterior_draws"], (run_id,))
+        found = cursor.fetchall()
+    if not found:
+        return None
+    draws = decode_arrays([row[3] for row in found], bits=64)
+    place = {row[:3]: number for number, row in enumerate(found)}
+
+    def names(parameter: str) -> list[Names]:
+        return [(name, item) for kind, name, item in place if kind == parameter]
+
+    def columns(parameter: str, items: Iterable[Names]) -> FloatArray:
+        rows = [place[parameter, name, item] for name, item in items]
+        return np.asarray(draws[rows].T)
+
+    numbers = {name: state for state, name in STATES.items()}
+    channels = tuple(channel for channel, _ in names("channel_effect"))
+    units = tuple(names("effect"))
+    baselines = tuple(sorted((name, numbers[item]) for name, item in names("baseline")))
+    weights = [
+        columns("kernel_weight", ((channel, str(b)) for b in range(len(HALF_LIVES_DAYS))))
+        for channel in channels
+    ]
+    posterior = Posterior(
+        baseline=columns("baseline", ((segment, STATES[at]) for segment, at in baselines)),
+        effect=columns("effect", units),
+        weights=np.stack(weights, axis=1),
+        activity=columns("activity", names("activity")),
+        state=columns("state", (("", STATES[at]) for at in sorted(STATES))),
+        channel_effect=columns("channel_effect", ((channel, "") for channel in channels)),
+        effect_shape=columns("effect_shape", [("", "")])[:, 0],
+    )
+    return Kept(units, channels, baselines, posterior)

@@ -1,0 +1,307 @@
+-- name: published
+-- The run that reports read, what it saw, and how its credit was made.
+select
+    run_id,
+    seen::text,
+    seen_at,
+    (settings->>'lookback_days')::double precision,
+    coalesce((settings->>'rules_only')::boolean, false),
+    exists (select from attribution.posterior_draws d where d.run_id = runs.run_id)
+from attribution.runs
+where run_id = (select run_id from attribution.published_run)
+
+-- name: changed_touches
+-- With this begin the two queries that follow: touches that came since a snapshot, and those of
+-- identifiers whose person or account may be another since, by an event or by an operator.
+with about as (
+    select unnest(array[lower_id, higher_id]) as id
+    from stream.identity_decisions
+    where decided_at > %(seen_at)s - interval '1 hour' -- a transaction's time is its beginning
+),
+people as (
+    select id as identifier_id from stream.identity_changed_since(%(seen)s) as of_event (id)
+    union
+    select identifier_id
+    from stream.identifier_persons
+    where person_id in (
+        select p.person_id from stream.identifier_persons p join about on about.id = p.identifier_id
+    )
+),
+changed as (
+    select event_id, true as is_new
+    from stream.touches
+    where stream.is_new(stored_in, %(seen)s)
+    union
+    select event_id, stream.is_new(stored_in, %(seen)s)
+    from people
+    join stream.touches using (identifier_id)
+),
+changed_touch as materialized (
+    select t.event_id, t.account_id, t.person_id, t.occurred_at, t.day_only,
+        (t.occurred_at at time zone 'UTC')::date as day, t.channel, t.campaign_id, changed.is_new
+    from changed
+    join stream.resolved_touches t using (event_id)
+)
+
+-- name: stale_conversions
+-- Conversions whose credit is not what it would be now, each with every reason. One model has
+-- each touch that counts, so its rows say which touches had a part.
+, conversion as (
+    select conversion_id, account_id, occurred_at, day_only, segment,
+        (occurred_at at time zone 'UTC')::date as day
+    from attribution.conversions
+    where run_id = %(run_id)s
+),
+counted as (
+    select c.conversion_id, c.account_id, t.*
+    from (select event_id, account_id as owner, occurred_at, day_only, day, channel, campaign_id,
+              is_new from changed_touch) t
+    join conversion c on c.account_id = t.owner
+    where case when c.day_only or t.day_only then t.day <= c.day
+               else t.occurred_at <= c.occurred_at end
+      and (%(lookback_days)s::double precision is null
+           or case when c.day_only or t.day_only then c.day - t.day
+              else extract(epoch from c.occurred_at - t.occurred_at) / 86400 end
+              <= %(lookback_days)s)
+),
+missing as (
+    select conversion_id, account_id, case when is_new then 'late touch' else 'identity' end as why
+    from counted t
+    where not exists (
+        select from attribution.credit k
+        where k.run_id = %(run_id)s and k.model = %(model)s
+          and k.conversion_id = t.conversion_id and k.touch_id = t.event_id
+          and k.channel = t.channel and k.campaign_id = t.campaign_id
+          and k.touched_at = t.occurred_at
+    )
+),
+another_account as (
+    select c.conversion_id, c.account_id, 'identity' as why
+    from changed_touch t
+    join attribution.credit k
+        on k.run_id = %(run_id)s and k.model = %(model)s and k.touch_id = t.event_id
+        and k.model in ('bayesian', 'linear')
+    join conversion c using (conversion_id)
+    where t.account_id is distinct from c.account_id
+),
+lacking as materialized (
+    select distinct conversion_id
+    from attribution.credit k
+    where run_id = %(run_id)s and model = %(model)s and touch_id is not null
+      and not exists (select from stream.touches t where t.event_id = k.touch_id)
+),
+forgotten as (
+    select conversion_id, account_id, 'forgotten' as why
+    from conversion
+    join lacking using (conversion_id)
+    union all
+    select conversion_id, account_id, 'forgotten'
+    from conversion
+    where not exists (select from stream.revenue r where r.event_id = conversion_id)
+),
+new_revenue as (
+    select event_id, account_id, (occurred_at at time zone 'UTC')::date as day,
+        kind in ('new', 'expansion') and iacv > 0 as converts
+    from stream.revenue r
+    where stream.is_new(stored_in, %(seen)s)
+      and not exists (select from conversion where conversion_id = r.event_id)
+),
+sold as (
+    select event_id as conversion_id, account_id, 'new conversion' as why
+    from new_revenue
+    where converts
+    union all
+    select c.conversion_id, c.account_id, 'new revenue'
+    from conversion c
+    join new_revenue r using (account_id)
+    where r.day <= c.day
+),
+segments as (
+    select account_id, coalesce(
+        (array_agg(segment order by occurred_at desc, event_id desc)
+            filter (where segment is not null))[1], 'unknown') as segment
+    from stream.accounts
+    where account_id in (
+        select account_id from stream.accounts where stream.is_new(stored_in, %(seen)s)
+    )
+    group by account_id
+),
+moved as (
+    select c.conversion_id, c.account_id, 'segment' as why
+    from conversion c
+    join segments using (account_id)
+    where c.segment <> segments.segment
+),
+asked_for as (
+    select r.event_id as conversion_id, r.account_id, 'asked for' as why
+    from stream.revenue r
+    where r.account_id = any(%(accounts)s) and r.kind in ('new', 'expansion') and r.iacv > 0
+)
+select conversion_id, account_id, why from missing
+union select * from another_account
+union select * from forgotten
+union select * from sold
+union select * from moved
+union select * from asked_for
+
+-- name: doubtful_leads
+-- Leads whose credit may not be what it would be now: those of changed touches' people and
+-- accounts, those that new events name, those that are gone, and all after an erasure.
+select i.value
+from stream.identifiers i
+join stream.identifier_accounts r on r.identifier_id = i.id
+where i.kind = 'lead_id'
+  and (r.person_id in (select person_id from changed_touch)
+       or r.account_id in (select account_id from changed_touch)
+       or r.account_id = any(%(accounts)s))
+union
+select lead_id from stream.touches
+where stream.is_new(stored_in, %(seen)s) and lead_id is not null
+union
+select lead_id from stream.identities
+where stream.is_new(stored_in, %(seen)s) and lead_id is not null
+union
+select lead_id
+from attribution.lead_credit k
+where k.run_id = %(run_id)s
+  and (
+    -- sums do not show that a touch is gone
+    %(every_lead)s or exists (
+        select from attribution.credit
+        where run_id = %(run_id)s and model = %(model)s and model in ('bayesian', 'linear')
+          and touch_id = 'erased' -- what an erasure writes in its place
+    )
+    or (
+      not exists (select from stream.touches t where t.lead_id = k.lead_id)
+      and not exists (select from stream.identities t where t.lead_id = k.lead_id)
+    )
+  )
+
+-- name: lead_credit_of
+-- What is stored of some leads.
+select lead_id, model, channel, campaign_id, became_lead_at, share
+from attribution.lead_credit
+where run_id = %(run_id)s and lead_id = any(%(leads)s)
+
+-- name: delete_leads
+-- The rows of some leads.
+delete from attribution.lead_credit where run_id = %(run_id)s and lead_id = any(%(leads)s)
+
+-- name: credited_channels
+-- Which channels some conversions are credited to.
+select distinct channel
+from attribution.credit
+where run_id = %(run_id)s and model = any(%(models)s) and conversion_id = any(%(conversions)s)
+
+-- name: fitted_conversions
+-- Those of some conversions that the fit saw.
+select conversion_id
+from attribution.conversions
+where run_id = %(run_id)s and conversion_id = any(%(conversions)s) and not provisional
+
+-- name: delete_conversions
+-- All rows of some conversions.
+with credit as (
+    delete from attribution.credit
+    where run_id = %(run_id)s and model = any(%(models)s) and conversion_id = any(%(conversions)s)
+),
+draws as (
+    delete from attribution.credit_draws
+    where run_id = %(run_id)s and conversion_id = any(%(conversions)s)
+)
+delete from attribution.conversions
+where run_id = %(run_id)s and conversion_id = any(%(conversions)s)
+
+-- name: days
+-- The days of some conversions.
+select distinct (occurred_at at time zone 'UTC')::date
+from attribution.conversions
+where run_id = %(run_id)s and conversion_id = any(%(conversions)s)
+
+-- name: delete_summaries
+-- Sums by channels, over the periods that hold some days, that are to be written again.
+delete from attribution.credit_summary
+where run_id = %(run_id)s and model = any(%(models)s) and channel = any(%(channels)s)
+  and (period = 'all' or (period, period_start) in (
+      select period, date_trunc(period, day::timestamp)::date
+      from unnest(%(days)s::date[]) as day
+      cross join (values ('day'), ('week'), ('month'), ('quarter')) as of_period (period)
+  ))
+
+-- name: summarise_rules
+-- The same sums of rules, whose intervals have no width.
+insert into attribution.credit_summary (
+    run_id, model, dimension, channel, campaign_id, period, period_start, currency,
+    conversions_mean, conversions_low, conversions_high, iacv_mean, iacv_low, iacv_high
+)
+with daily as (
+    select run_id, model, channel, campaign_id, currency,
+        (occurred_at at time zone 'UTC')::date as day,
+        sum(share) as conversions, sum(share * iacv::double precision) as amount
+    from attribution.credit
+    join attribution.conversions using (run_id, conversion_id)
+    where run_id = %(run_id)s and model = any(%(models)s) and channel = any(%(channels)s)
+    group by 1, 2, 3, 4, 5, 6
+),
+placed as (
+    select run_id, model, dimension, channel,
+        case dimension when 'campaign' then campaign_id else '' end as campaign_id, period,
+        case when period <> 'all' then date_trunc(period, day::timestamp)::date end as period_start,
+        currency, conversions, amount
+    from daily
+    cross join (values ('campaign'), ('channel')) as of_dimension (dimension)
+    cross join (values ('day'), ('week'), ('month'), ('quarter'), ('all')) as of_period (period)
+),
+sums as (
+    select run_id, model, dimension, channel, campaign_id, period, period_start, currency,
+        sum(conversions) as conversions, sum(amount) as amount
+    from placed
+    where period = 'all' or (period, period_start) in (
+        select period, date_trunc(period, day::timestamp)::date
+        from unnest(%(days)s::date[]) as day
+        cross join (values ('day'), ('week'), ('month'), ('quarter')) as of_period (period)
+    )
+    group by 1, 2, 3, 4, 5, 6, 7, 8
+)
+select run_id, model, dimension, channel, campaign_id, period, period_start, currency,
+    conversions, conversions, conversions, amount, amount, amount
+from sums
+
+-- name: draws_of_channel
+-- Draws of what a channel is credited, in the order of journeys.
+select
+    (extract(epoch from c.occurred_at) * 1000000)::bigint, c.currency,
+    c.iacv::double precision, d.campaign_id, array_send(d.shares)
+from attribution.credit_draws d
+join attribution.conversions c using (run_id, conversion_id)
+where run_id = %(run_id)s and channel = %(channel)s
+order by c.account_id collate "C", c.occurred_at, conversion_id collate "C",
+    d.campaign_id collate "C"
+
+-- name: move_snapshot
+-- The run's credit is what it would be now.
+update attribution.runs set seen = pg_current_snapshot(), seen_at = now() where run_id = %(run_id)s
+
+-- name: log_restatement
+-- What was done.
+insert into attribution.restatements (run_id, conversions, leads, reasons, new_campaigns)
+values (%(run_id)s, %(conversions)s, %(leads)s, %(reasons)s, %(new_campaigns)s)
+returning restated_at
+
+-- name: restatements
+-- What was done to a run since its fit.
+select restated_at, conversions, leads, reasons, new_campaigns
+from attribution.restatements
+where run_id = %s
+order by restated_at
+
+-- name: accounts_of_leads
+-- The accounts that some leads belong to, or that a first event may say they do.
+select r.account_id
+from stream.identifiers i
+join stream.identifier_accounts r on r.identifier_id = i.id
+where i.kind = 'lead_id' and i.value = any(%(leads)s) and r.account_id is not null
+union
+select account_id from stream.touches where lead_id = any(%(leads)s) and account_id is not null
+union
+select account_id from stream.identities where lead_id = any(%(leads)s) and account_id is not null
