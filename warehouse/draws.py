@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bizops.arrays import decode_arrays
 from bizops.database import Connection
 from bizops.intervals import interval
 from warehouse.figures import Estimate, Group
@@ -16,8 +17,6 @@ __all__ = ["DrawSums", "estimates", "read_draw_sums"]
 FloatArray = NDArray[np.float64]
 
 BATCH = 2_000
-ARRAY_HEAD = 20  # bytes before the items of a one-dimensional array in PostgreSQL's binary form
-ARRAY_ITEM = np.dtype([("size", ">i4"), ("value", ">f4")])
 
 
 @dataclass
@@ -59,15 +58,8 @@ def read_draw_sums(connection: Connection, query: str, parameters: Mapping[str, 
         while rows := cursor.fetchmany(BATCH):
             groups = [Group(*row[:3]) for row in rows]
             amounts = np.array([row[3] for row in rows])
-            sums.add(groups, decode_arrays([row[4] for row in rows]), amounts)
+            sums.add(groups, decode_arrays([row[4] for row in rows]).astype(np.float64), amounts)
     return sums
-
-
-def decode_arrays(sent: list[bytes]) -> FloatArray:
-    """Read equally long ``real[]`` in PostgreSQL's binary form, into shape ``(array, item)``."""
-    items = (len(sent[0]) - ARRAY_HEAD) // ARRAY_ITEM.itemsize
-    layout = np.dtype([("head", f"V{ARRAY_HEAD}"), ("items", ARRAY_ITEM, (items,))])
-    return np.frombuffer(b"".join(sent), dtype=layout)["items"]["value"].astype(np.float64)
 
 
 def estimates[Key](

@@ -14,11 +14,9 @@ order by currency
 -- name: touches
 -- Touches and distinct leads of each group; who is known as a lead now counts as one ever since.
 with leads as (
-    select p.person_id, min(i.value) as lead_id
-    from stream.identifiers i
-    join stream.identifier_persons p on p.identifier_id = i.id
-    where i.kind = 'lead_id'
-    group by p.person_id
+    select person_id, min(lead_id) as lead_id
+    from stream.known_leads
+    group by person_id
 ),
 touched as (
     select
@@ -63,9 +61,8 @@ with credited as (
         (c.became_lead_at at time zone 'UTC')::date as day,
         c.share
     from attribution.lead_credit c
-    left join stream.identifiers i
-        on %(by)s = 'account' and i.kind = 'lead_id' and i.value = c.lead_id
-    left join stream.identifier_accounts a on a.identifier_id = i.id
+    left join stream.known_leads l on %(by)s = 'account' and l.lead_id = c.lead_id
+    left join stream.identifier_accounts a using (identifier_id)
     where c.run_id = %(run_id)s and c.model = %(model)s
 )
 select

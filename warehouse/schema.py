@@ -6,8 +6,9 @@ from typing import Any
 
 from psycopg2 import errors
 
-from bizops.database import Connection, connect
+from bizops.database import Connection, connect, opened
 from bizops.errors import ServiceError
+from warehouse.roles import grant_rights, roles_are_used
 
 __all__ = ["check_schema", "downgrade", "migrate", "newest_revision"]
 
@@ -34,6 +35,9 @@ def migrate(database_url: str) -> tuple[str | None, str]:
     from alembic import command
 
     found = _revise(database_url, lambda config: command.upgrade(config, "head"))
+    with opened(database_url, application="bizops-migrate") as connection:
+        if roles_are_used(connection):  # new tables belong to somebody's work too
+            grant_rights(connection)
     return found, newest_revision()
 
 

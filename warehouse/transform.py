@@ -12,6 +12,8 @@ from typing import Any
 from bizops.database import Connection, connect
 from bizops.errors import ServiceError, UsageError
 from bizops.settings import Settings
+from warehouse.rights import TRANSFORM
+from warehouse.roles import roles_are_used
 from warehouse.schema import check_schema
 
 __all__ = ["Transformed", "transform"]
@@ -20,8 +22,14 @@ PROJECT = Path(__file__).parent / "dbt"
 LOCK = 7_202_615  # two that transform one database at once take turns
 RUN_DBT = "from dbt.cli.main import cli; cli()"
 FAILURES = ("error", "fail", "runtime error")
-# what libpq reads from a URL and dbt's profile has no place for
-TLS_FILES = {"sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}
+# what libpq reads from a URL and dbt's profile has no place for, as variables that it reads too
+CONNECTION = {
+    name: f"PG{name.upper().replace('_', '')}"
+    for name in (
+        "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir", "sslcertmode",
+        "ssl_min_protocol_version", "channel_binding", "require_auth", "gssencmode",
+    )
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ def transform(
         results_file.unlink(missing_ok=True)
         finished = subprocess.run(
             _command(folder, select, full=full, unit_tests=unit_tests),
-            env=_environment(connection, os.environ),
+            env=_environment(connection, os.environ, as_role=roles_are_used(connection)),
             cwd=folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -114,13 +122,20 @@ def _command(folder: Path, select: tuple[str, ...], *, full: bool, unit_tests: b
     return command
 
 
-def _environment(connection: Connection, environment: Mapping[str, str]) -> dict[str, str]:
-    """What ``profiles.yml`` reads; dbt settings of the person's own are left out."""
+def _environment(
+    connection: Connection, environment: Mapping[str, str], *, as_role: bool
+) -> dict[str, str]:
+    """What ``profiles.yml`` reads; dbt settings of the person's own are left out.
+
+    Where there are roles, whoever transforms does it as the role, so that the marts are its own.
+    """
     info = connection.info
     parameters = info.dsn_parameters
     kept = {name: value for name, value in environment.items() if not name.startswith("DBT_")}
-    files = {TLS_FILES[name]: parameters[name] for name in TLS_FILES if name in parameters}
-    return kept | files | {
+    carried = {
+        variable: parameters[name] for name, variable in CONNECTION.items() if parameters.get(name)
+    }
+    return kept | carried | {
         "BIZOPS_DBT_HOST": info.host,
         "BIZOPS_DBT_PORT": str(info.port),
         "BIZOPS_DBT_USER": info.user,
@@ -129,7 +144,8 @@ def _environment(connection: Connection, environment: Mapping[str, str]) -> dict
         "DBT_ENV_SECRET_BIZOPS_PASSWORD": info.password or "",
         "DO_NOT_TRACK": "1",
         "PGTZ": "UTC",
-        "PGOPTIONS": "-c jit=off",  # compiling took seconds where running takes milliseconds
+        # compiling took seconds where running takes milliseconds
+        "PGOPTIONS": "-c jit=off" + (f" -c role={TRANSFORM}" if as_role else ""),
     }  # fmt: skip
 
 

@@ -5,9 +5,9 @@ insert into stream.identifiers (id, kind, value, rank, parent_id) values
     ('00000000-0000-0000-0000-000000000009', 'anonymous_id', 'D9', 1, null),
     ('00000000-0000-0000-0000-000000000011', 'anonymous_id', 'D1', 1,
         '00000000-0000-0000-0000-000000000001');
-insert into stream.account_links (identifier_id, account_id, strength, first_at, last_at) values
-    ('00000000-0000-0000-0000-000000000001', 'acme', 2, '2026-01-01Z', '2026-01-01Z'),
-    ('00000000-0000-0000-0000-000000000002', 'bolt', 2, '2026-01-10Z', '2026-01-10Z');
+insert into stream.account_links (identifier_id, account_id, strength, first_at) values
+    ('00000000-0000-0000-0000-000000000001', 'acme', 2, '2026-01-01Z'),
+    ('00000000-0000-0000-0000-000000000002', 'bolt', 2, '2026-01-10Z');
 insert into stream.accounts (
     event_id, source, received_at, content_hash, occurred_at, day_only, account_id, name
 ) values

@@ -1,20 +1,14 @@
 -- one row per person who is a lead
-with identifiers as (
-    select * from {{ source('stream', 'identifiers') }}
-),
-
-persons as (
-    select * from {{ source('stream', 'identifier_persons') }}
+with leads as (
+    select * from {{ source('stream', 'known_leads') }}
 ),
 
 final as (
     select
-        persons.person_id,
-        min(identifiers.value) as lead_id
-    from identifiers
-    inner join persons on persons.identifier_id = identifiers.id
-    where identifiers.kind = 'lead_id'
-    group by persons.person_id
+        person_id,
+        min(lead_id) as lead_id
+    from leads
+    group by person_id
 )
 
 select * from final
