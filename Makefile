@@ -24,19 +24,23 @@ lint: setup  ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: setup  ## events per second from Kafka to PostgreSQL, against a bare loop
-	@$(BIN)/python benchmarks/throughput.py
+bench: setup  ## from Kafka to PostgreSQL, beside Quix Streams, Debezium and a bare loop
+	@$(BIN)/python -m benchmarks.compare
 
-soak: setup  ## the long form of the fault tests
-	@BIZOPS_SOAK_KILLS=60 BIZOPS_SOAK_SEED=$${BIZOPS_SOAK_SEED:-$$(date +%s)} \
-		$(BIN)/pytest -s --timeout 3600 tests/streams/test_workers.py
+soak: setup  ## the long form of the fault tests: 200 faults over 5 million events
+	@BIZOPS_SOAK_SEED=$${BIZOPS_SOAK_SEED:-$$(date +%s)} \
+		BIZOPS_SOAK_FAULTS=$${BIZOPS_SOAK_FAULTS:-208} \
+		BIZOPS_SOAK_EVENTS=$${BIZOPS_SOAK_EVENTS:-5000000} \
+		BIZOPS_SOAK_AWAY=$${BIZOPS_SOAK_AWAY:-600} \
+		BIZOPS_SOAK_REPORT=$${BIZOPS_SOAK_REPORT:-soak-report.json} \
+		$(BIN)/pytest -s --timeout 14400 tests/faults
 
 map: setup  ## write the module map and the page of commands anew
 	@$(BIN)/python docs/module_map.py
 	@$(BIN)/python docs/command_page.py
 
 lock: setup  ## compile requirements.lock anew from pyproject.toml
-	@uv pip compile pyproject.toml --group dev --universal --python-version 3.12 \
+	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.12 \
 		--generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
 
 clean:  ## stop local services and remove what was installed; the data in .bizops stays
