@@ -71,7 +71,7 @@ def test_files_and_functions_stay_small(path: Path) -> None:
 
 
 LONGER_FOR_A_REASON = {
-    "bizops/events.py": 450,  # the whole contract reads as one page
+    "bizops/events.py": 480,  # the whole contract reads as one page
 }
 
 

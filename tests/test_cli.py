@@ -60,13 +60,17 @@ def run(tmp_path: Path) -> Run:
     [
         ["stream", "--until-caught-up"],
         ["timeline", "acme"],
+        ["replay"],
         ["dead-letters"],
+        ["dead-letters", "retry", "--all"],
+        ["forget", "email:ada@example.com"],
+        ["export", "email:ada@example.com"],
         ["migrate"],
         ["attribute"],
         ["transform"],
         ["report", "--by", "channel"],
     ],
-    ids=lambda arguments: arguments[0],
+    ids=" ".join,
 )
 def test_without_services_a_command_says_how_to_start_them(run: Run, arguments: list[str]) -> None:
     done = run(*arguments)

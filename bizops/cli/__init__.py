@@ -8,7 +8,21 @@ import sys
 
 import typer
 
-from bizops.cli import attribute, demo, produce, services, stream, warehouse
+from bizops.cli import (
+    attribute,
+    dead_letters,
+    demo,
+    identity,
+    privacy,
+    produce,
+    replay,
+    restate,
+    roles,
+    services,
+    stream,
+    trace,
+    warehouse,
+)
 from bizops.errors import BizopsError
 
 __all__ = ["app", "main"]
@@ -21,7 +35,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (demo, services, produce, stream, attribute, warehouse):
+for module in (
+    demo,
+    services,
+    produce,
+    stream,
+    dead_letters,
+    identity,
+    replay,
+    privacy,
+    trace,
+    attribute,
+    restate,
+    warehouse,
+    roles,
+):
     module.register(app)
 
 
@@ -32,6 +60,9 @@ def main() -> None:
     except BizopsError as error:
         print(f"bizops: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except UnicodeEncodeError:  # bytes of the command line that are no text in UTF-8
+        print("bizops: what was given holds a character that is no text", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:

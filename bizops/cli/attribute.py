@@ -76,16 +76,19 @@ def list_(
     Example: bizops runs list --limit 5
     """
     from attribution.runs import list_runs
+    from attribution.stale import count_stale
     from bizops.database import opened
 
     with opened(migrated_database(Settings.from_environment())) as connection:
         found = list_runs(connection, limit)
+        stale = count_stale(connection)
     if form is Format.JSON:
-        print_json([vars(run) for run in found])
+        print_json([vars(run) | _stale_of(run, stale) for run in found])
         return
     for run in found:
         size = f"{run.data['conversions']:,} conversions" if run.data else ""
         note = run.error or _diagnostics(run)
+        note += _stale_note(_stale_of(run, stale))
         typer.echo(f"{run.run_id}  {run.status:<9}  {size:<20}  {note}".rstrip())
     if not found:
         typer.echo("No runs yet: `bizops attribute` makes one.")
@@ -100,15 +103,19 @@ def show(
     Example: bizops runs show 20261122T170501-ab12cd
     """
     from attribution.runs import find_run
+    from attribution.stale import count_stale
     from bizops.database import opened
 
     with opened(migrated_database(Settings.from_environment())) as connection:
         run = find_run(connection, run_id)
         channels = _channels(connection, run)
+        stale = _stale_of(run, count_stale(connection))
     if form is Format.JSON:
-        print_json(vars(run) | {"channels": channels})
+        print_json(vars(run) | stale | {"channels": channels})
         return
     _print_run(run)
+    if note := _stale_note(stale):
+        typer.echo(f"  credit{note}")
     for name in ("settings", "data", "timings"):
         for key, value in sorted((getattr(run, name) or {}).items()):
             typer.echo(f"  {name} {key}: {json.dumps(value)}")
@@ -123,6 +130,16 @@ def _channels(connection: "Connection", run: "Run") -> list[dict[str, Any]]:
     from attribution.runs import channel_table
 
     return channel_table(connection, run)
+
+
+def _stale_of(run: "Run", stale: tuple[str, int] | None) -> dict[str, int | None]:
+    """How many conversions are stale; not known of runs that are not the published one."""
+    return {"stale_conversions": stale[1] if stale and stale[0] == run.run_id else None}
+
+
+def _stale_note(stale: dict[str, int | None]) -> str:
+    count = stale["stale_conversions"]
+    return f"; {count:,} conversions stale: `bizops restate`" if count else ""
 
 
 def _diagnostics(run: "Run") -> str:

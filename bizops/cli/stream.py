@@ -1,8 +1,8 @@
-"""Commands on the stream: run it, look at a timeline, look at dead letters."""
+"""Commands on the stream: run it, look at a timeline."""
 
 import signal
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
@@ -20,7 +20,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(stream)
     app.command()(timeline)
-    app.command(name="dead-letters")(dead_letters)
 
 
 def stream(
@@ -30,8 +29,28 @@ def stream(
     workers: Annotated[
         int, typer.Option(min=1, max=64, help="Processes that share the partitions.")
     ] = 1,
+    dead_letter_run: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Stop at more dead letters in a row; 0: never. [BIZOPS_DEAD_LETTER_RUN]"
+        ),
+    ] = None,
+    dead_letter_share: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Stop at a greater share of dead letters in a partition's latest 1,000 events; "
+            "0: never. [BIZOPS_DEAD_LETTER_SHARE]",
+        ),
+    ] = None,
 ) -> None:
     """Keep timelines in PostgreSQL: bring events over from Kafka, losing none.
+
+    It stops when too much cannot be stored, which is the sign of a bad release, not of bad events.
+
+    With BIZOPS_METRICS_PORT set, the first worker serves /metrics, /live and /ready there, each
+    further one on the next port; BIZOPS_LOG=json makes a log of JSON lines.
 
     Example: bizops stream --until-caught-up --workers 2
     """
@@ -41,6 +60,10 @@ def stream(
     from streams.pool import WorkerPool
 
     settings = Settings.from_environment()
+    if dead_letter_run is not None:
+        settings = replace(settings, dead_letter_run=dead_letter_run)
+    if dead_letter_share is not None:
+        settings = replace(settings, dead_letter_share=dead_letter_share)
     pool = WorkerPool(settings, find_endpoints(settings), workers)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     columns = (TextColumn("storing events"), BarColumn(), MofNCompleteColumn())
@@ -62,20 +85,23 @@ def timeline(
     account: Annotated[str, typer.Argument(help="The account_id.")],
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Show an account's touches, revenue and deals in order.
+    """Show an account's touches, revenue and deals in order, under a summary of them.
 
     Example: bizops timeline acme
     """
     from bizops.database import opened
+    from streams.summaries import read_summary
     from streams.timelines import read_timeline
 
     with opened(migrated_database(Settings.from_environment())) as connection:
         entries = read_timeline(connection, account)
+        summary = read_summary(connection, account)
     if not entries:
         raise UsageError(f"no event of account {account!r} is known")
     if form is Format.JSON:
         print_json([asdict(entry) for entry in entries])
         return
+    print("\n".join((*summary.sentences(), "")))
     rows = [
         (
             f"{e.occurred_at:%Y-%m-%d}" if e.day_only else f"{e.occurred_at:%Y-%m-%d %H:%M}",
@@ -88,28 +114,3 @@ def timeline(
         for e in entries
     ]
     print_table(("when (UTC)", "what", "channel", "campaign", "person", "IACV"), rows)
-
-
-def dead_letters(
-    limit: Annotated[int, typer.Option(min=1, help="How many, latest first.")] = 20,
-    form: FormatOption = Format.TABLE,
-) -> None:
-    """Show events that could not be stored, with the reason for each.
-
-    Example: bizops dead-letters --limit 5 --format json
-    """
-    from bizops.database import opened
-    from streams.dead_letters import count_by_reason, read_dead_letters
-
-    with opened(migrated_database(Settings.from_environment())) as connection:
-        counts = count_by_reason(connection)
-        letters = read_dead_letters(connection, limit)
-    if form is Format.JSON:
-        print_json([asdict(letter) for letter in letters])
-        return
-    if not letters:
-        print("no dead letters")
-        return
-    print(", ".join(f"{reason}: {count:,}" for reason, count in counts.items()))
-    rows = [(f"{d.topic}/{d.partition}/{d.offset}", d.reason, d.detail) for d in letters]
-    print_table(("topic/partition/offset", "reason", "detail"), rows)
