@@ -288,13 +288,6 @@ insert into attribution.restatements (run_id, conversions, leads, reasons, new_c
 values (%(run_id)s, %(conversions)s, %(leads)s, %(reasons)s, %(new_campaigns)s)
 returning restated_at
 
--- name: restatements
--- What was done to a run since its fit.
-select restated_at, conversions, leads, reasons, new_campaigns
-from attribution.restatements
-where run_id = %s
-order by restated_at
-
 -- name: accounts_of_leads
 -- The accounts that some leads belong to, or that a first event may say they do.
 select r.account_id

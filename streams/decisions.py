@@ -17,7 +17,7 @@ from streams.persons import Fact, Identifier, facts_of, find_identifier, identif
 __all__ = ["merge", "refresh", "unmerge"]
 
 QUERIES = load_queries("streams", "persons.sql")
-MAINTENANCE = "select pg_advisory_xact_lock_shared(7202616)"
+SHARE = load_queries("streams", "suppression.sql")["share"]
 
 type Pair = tuple[str, str, bool]
 """Lower id, higher id, and whether they are equals."""
@@ -80,14 +80,14 @@ def merge(cursor: Cursor, one: str, other: str, *, by: str, reason: str | None =
 
 def refresh(cursor: Cursor) -> int:
     """Derive all parents and merges anew; returns how many identifiers have another parent."""
-    cursor.execute(MAINTENANCE)
+    cursor.execute(SHARE)
     create_identity_staging(cursor)
     return refresh_all(cursor)
 
 
 def _both(cursor: Cursor, one: str, other: str) -> tuple[Identifier, Identifier]:
     # workers first, then those who add facts: the order in which everybody takes these locks
-    cursor.execute(MAINTENANCE)
+    cursor.execute(SHARE)
     lock_identity(cursor)
     create_identity_staging(cursor)
     first, second = find_identifier(cursor, one), find_identifier(cursor, other)

@@ -25,6 +25,7 @@ from streams.tables import TABLES
 __all__ = ["Rebuilt", "rebuild"]
 
 QUERIES = load_queries("streams", "replay.sql")
+HOLD = load_queries("streams", "suppression.sql")["hold"]
 CHUNK_ROWS = 20_000
 ATTEMPTS = 5
 NAMING = frozenset({"account_id", *PERSON_FIELDS, *FORMER_FIELDS})
@@ -112,7 +113,7 @@ class _Replay:
         """Add what was stored meanwhile and mend; false if operators decided meanwhile."""
         self.connection.set_session(isolation_level=ISOLATION_LEVEL_READ_COMMITTED)
         with self.connection, self.connection.cursor() as cursor:
-            cursor.execute(QUERIES["hold_writers"])
+            cursor.execute(HOLD)
             if _decided(cursor) != self.decided:
                 return False
             shadows = Shadows(cursor)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bizops.database import load_queries
+
 ROOT = Path(__file__).parents[1]
 STAGES = ("producers", "streams", "attribution", "warehouse")
 MODULES = sorted(
@@ -68,6 +70,35 @@ def test_files_and_functions_stay_small(path: Path) -> None:
             length = node.end_lineno - body[0].lineno + 1 if body else 0
             limit = LONGER_FOR_A_REASON.get(f"{path}:{node.name}", 50)
             assert length <= limit, f"{path}:{node.name} has {length} lines"
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.parts[0] in STAGES], ids=str)
+def test_blocks_of_sql_that_are_asked_for_are_there(path: Path) -> None:
+    tree = ast.parse((ROOT / path).read_text())
+    blocks = {
+        ast.unparse(target): load_queries(*ast.literal_eval(ast.Tuple(node.value.args)))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and "load_queries" in ast.unparse(node.value)
+        for target in node.targets
+        if isinstance(node.value, ast.Call)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+            held = blocks.get(ast.unparse(node.value), {node.slice.value: ""})
+            assert node.slice.value in held, f"{path} asks for {ast.unparse(node)}"
+
+
+@pytest.mark.parametrize("package", STAGES)
+def test_blocks_of_sql_are_used(package: str) -> None:
+    said = {
+        node.value
+        for path in MODULES
+        if path.parts[0] == package
+        for node in ast.walk(ast.parse((ROOT / path).read_text()))
+        if isinstance(node, ast.Constant)
+    }
+    for file in (ROOT / package).glob("*.sql"):
+        assert set(load_queries(package, file.name)) <= said, f"{file.name} has a block too many"
 
 
 LONGER_FOR_A_REASON = {

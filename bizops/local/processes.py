@@ -111,10 +111,12 @@ def spawn(
 ) -> Process:
     """Start ``command`` in a session of its own, working in ``folder``, writing to ``log``.
 
+    It may have ended by the time this returns: ask :func:`is_running`.
+
     Raises
     ------
     ServiceError
-        If it can't be started, or ended at once.
+        If it can't be started.
     """
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if log.exists() and log.stat().st_size > ROTATE_BYTES:
@@ -138,8 +140,8 @@ def spawn(
             )
         pid = int(answer.stdout)
         return Process(pid, psutil.Process(pid).create_time())
-    except psutil.NoSuchProcess as error:
-        raise ServiceError(f"{command[0]} ended at once:\n{tail(log)}") from error
+    except psutil.NoSuchProcess:  # it ended at once: whoever waits for it says so, with its log
+        return Process(pid, time.time())
     except (OSError, subprocess.CalledProcessError, ValueError) as error:
         raise ServiceError(f"{command[0]} can't be started: {error}") from error
 

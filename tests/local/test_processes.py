@@ -63,6 +63,14 @@ def test_what_cannot_be_started_says_so(tmp_path: Path) -> None:
         spawn(["true"], folder=tmp_path / "nowhere", log=tmp_path / "true.log")
 
 
+def test_one_that_ends_at_once_is_not_running(tmp_path: Path) -> None:
+    log = tmp_path / "true.log"
+    for _ in range(20):  # some end before they can be looked at
+        process = spawn(["/bin/true"], folder=tmp_path, log=log)
+        while is_running(process):
+            time.sleep(0.001)
+
+
 def test_tail_gives_the_last_lines_and_their_file(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     assert tail(log) == f"({log} does not exist)"

@@ -21,6 +21,7 @@ from bizops.database import Connection, connect, opened
 from bizops.errors import BizopsError, EventError
 from bizops.events import EVENT_TYPES, parse_event
 from bizops.simulation import simulate
+from streams.limits import Limits
 from streams.records import Record
 from streams.store import Store
 from streams.tables import TABLES
@@ -67,7 +68,7 @@ def database(services: Any, template_database: str) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def store(database: str) -> Iterator[Store]:
     connection = connect(database)
-    yield Store(connection)
+    yield Store(connection, limits=Limits(run=0, share=0))  # most of it is refused
     connection.close()
 
 
