@@ -36,7 +36,8 @@ class Settings:
         Put before each topic's name (``BIZOPS_TOPIC_PREFIX``), so that several installations
         share one cluster.
     partitions
-        Partitions of a topic when it is first made (``BIZOPS_PARTITIONS``, 8 unless told).
+        Partitions of the busy topics when they are first made (``BIZOPS_PARTITIONS``, 8 unless
+        told).
     group
         Kafka consumer group of the stream workers (``BIZOPS_GROUP``).
     dead_letter_run, dead_letter_share

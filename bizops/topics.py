@@ -18,6 +18,9 @@ DAY_MS = 86_400_000
 
 TOPICS = tuple(sorted(event.topic for event in EVENT_TYPES.values()))
 """One topic a type of event, without the installation's prefix."""
+MANY = frozenset({"touches", "identities"})
+"""Topics that workers share by partitions. The others get few events, so one is enough for them:
+each fetch names all partitions of a worker, and that is most of what waiting for events costs."""
 
 
 def ensure_topics(settings: Settings, kafka: str, names: Iterable[str] = TOPICS) -> list[str]:
@@ -32,10 +35,10 @@ def ensure_topics(settings: Settings, kafka: str, names: Iterable[str] = TOPICS)
     ServiceError
         If Kafka cannot be reached, or refuses to make one.
     """
-    wanted = [settings.topic(name) for name in names]
+    wanted = {settings.topic(name): settings.partitions if name in MANY else 1 for name in names}
     admin = open_client(KafkaAdminClient, kafka, settings.kafka_security, client_id="bizops")
     try:
-        missing = set(wanted) - set(admin.list_topics())
+        missing = wanted.keys() - set(admin.list_topics())
         if missing:
             copies = 3 if len(admin.describe_cluster()["brokers"]) >= 3 else 1
             configs = {
@@ -45,7 +48,7 @@ def ensure_topics(settings: Settings, kafka: str, names: Iterable[str] = TOPICS)
             }
             if copies == 3:
                 configs["min.insync.replicas"] = "2"
-            new = [NewTopic(t, settings.partitions, copies, topic_configs=configs) for t in missing]
+            new = [NewTopic(t, wanted[t], copies, topic_configs=configs) for t in missing]
             admin.create_topics(new)
     except TopicAlreadyExistsError:
         pass  # another process was faster
@@ -53,7 +56,7 @@ def ensure_topics(settings: Settings, kafka: str, names: Iterable[str] = TOPICS)
         raise ServiceError(f"Kafka at {kafka} refused to make topics: {error}") from None
     finally:
         admin.close()
-    return wanted
+    return list(wanted)
 
 
 def retention(settings: Settings, kafka: str) -> timedelta | None:

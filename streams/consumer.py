@@ -11,16 +11,21 @@ one item, whose acknowledgement covers them all: docs/decisions/0002 has the mea
 """
 
 import asyncio
+import types
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable, Iterator
+from functools import partial
 from typing import Any
 
-from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from faust.types.tuples import ack_lock
+from mode.services import WaitResults
 from mode.utils.futures import notify
+
+from streams.records import Record
 
 __all__ = ["SCHEME", "DeliveryGap", "LosslessConsumer"]
 
@@ -37,7 +42,7 @@ class DeliveryGap(RuntimeError):
 class LosslessConsumer(driver.Consumer):
     """Hands over a partition's fetched records as one item, and commits in the order of delivery.
 
-    An item's ``value`` is the list of records, its ``offset`` that of the last one.
+    An item's ``value`` is the list of its :class:`Record`, its ``offset`` that of the last one.
 
     Attributes
     ----------
@@ -84,7 +89,24 @@ class LosslessConsumer(driver.Consumer):
         if self.flow_active and not self.app.client_only and not self._get_active_partitions():
             await asyncio.sleep(BUFFERS_FULL_WAIT_S)
             return {}, self._get_active_partitions()
+        if self._buffered_partitions:  # asked for again as soon as there is room for them
+            timeout = BUFFERS_FULL_WAIT_S
         return await super()._wait_next_records(timeout)
+
+    async def wait_first(self, *coros: Any, timeout: Any = None) -> Any:
+        """Hand an item over at once where nothing has to be waited for: stock makes four tasks."""
+        if len(coros) == 2 and timeout is None and asyncio.iscoroutine(coros[0]):
+            handing_over, interrupted = coros
+            try:
+                waited_for = handing_over.send(None)
+            except StopIteration as done:
+                interrupted.close()
+                return WaitResults([handing_over], [done.value], False)
+            except BaseException:
+                interrupted.close()
+                raise
+            return await super().wait_first(_go_on(handing_over, waited_for), interrupted)
+        return await super().wait_first(*coros, timeout=timeout)
 
     def note_fetch(self, tp: TP, first: int, last: int) -> bool:
         """Remember what was fetched; returns whether it follows on all that was handed over.
@@ -159,7 +181,7 @@ class LosslessConsumer(driver.Consumer):
             for tp, waiting in self.delivered.items():
                 item = next((item for item in waiting if not item.acked), None)
                 if item is not None:
-                    places[tp] = item.value[0].offset, item.value[0].timestamp / 1000.0
+                    places[tp] = item.value[0].offset, item.value[0].timestamp
             return places
 
     def _filter_tps_with_pending_acks(self, topics: Iterable[Any] | None = None) -> Iterator[TP]:
@@ -179,14 +201,34 @@ class LosslessConsumer(driver.Consumer):
                 self._expected.pop(tp, None)
 
 
-def _as_item(tp: TP, batch: list[Any], generation: int) -> Any:
+@types.coroutine
+def _resume(begun: Any, waited_for: Any) -> Any:
+    """The rest of a coroutine that was begun by hand and waits for a future."""
+    while True:
+        try:
+            answer = yield waited_for
+        except BaseException as error:
+            step = partial(begun.throw, error)
+        else:
+            step = partial(begun.send, answer)
+        try:
+            waited_for = step()
+        except StopIteration as done:
+            return done.value
+
+
+async def _go_on(begun: Any, waited_for: Any) -> Any:
+    return await _resume(begun, waited_for)
+
+
+def _as_item(tp: TP, batch: list[Record], generation: int) -> Any:
     last = batch[-1]
     return ConsumerMessage(
         topic=tp.topic,
         partition=tp.partition,
         offset=last.offset,
-        timestamp=last.timestamp / 1000.0,
-        timestamp_type=last.timestamp_type,
+        timestamp=last.timestamp,
+        timestamp_type=0,
         headers=None,
         key=None,
         value=batch,  # type: ignore[arg-type]
@@ -196,6 +238,14 @@ def _as_item(tp: TP, batch: list[Any], generation: int) -> Any:
         tp=tp,
         generation_id=generation,
     )
+
+
+class LeanRecords(PartitionRecords):  # type: ignore[misc]
+    """Fetched records as the store takes them, made once: aiokafka's own hold what nobody reads."""
+
+    def _consumer_record(self, tp: TP, record: Any) -> Record:
+        place = tp.topic, tp.partition, record.offset
+        return Record(*place, record.timestamp / 1000.0, record.key, record.value)
 
 
 class PromptFetcher(Fetcher):  # type: ignore[misc]
@@ -220,6 +270,9 @@ class PromptFetcher(Fetcher):  # type: ignore[misc]
             return await super()._proc_fetch_request(assignment, node_id, request)
         finally:
             self.answered_at[node_id] = loop.time()
+            for result in self._records.values():
+                if isinstance(result, FetchResult) and result.has_more():
+                    result._partition_records.__class__ = LeanRecords
 
     @property
     def _fetch_max_wait_ms(self) -> int:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import faust
@@ -135,7 +136,7 @@ def build_app(settings: Settings, endpoints: Endpoints) -> tuple[Any, Watch]:
         loop = asyncio.get_running_loop()
         try:
             async for items in take_ready(stream, most_records=BATCH_EVENTS):
-                records = [record for item in items for record in _records(item.message)]
+                records = list(chain.from_iterable(item.value for item in items))
                 await loop.run_in_executor(executor, watch.write, records)
                 for item in items:
                     item.ack()
@@ -186,14 +187,6 @@ def _credentials(security: KafkaSecurity) -> Any:
             ssl_context=context,
         )
     return faust.SSLCredentials(context) if context else None
-
-
-def _records(item: Any) -> list[Record]:
-    topic, partition = item.topic, item.partition
-    return [
-        Record(topic, partition, raw.offset, raw.timestamp / 1000.0, raw.key, raw.value)
-        for raw in item.value
-    ]
 
 
 def _end_process(code: int) -> None:
