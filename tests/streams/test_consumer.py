@@ -155,3 +155,75 @@ def test_acknowledging_twice_is_once(consumer: Any) -> None:
     (item,) = deliver(consumer, 5)
     assert consumer.ack(item)
     assert not consumer.ack(item)
+
+
+def handed_over(consumer: Any, handing_over: Any, suspended: asyncio.Event) -> Any:
+    async def hand_over() -> Any:
+        return await consumer.wait_first(handing_over, suspended.wait())
+
+    return consumer.loop.run_until_complete(hand_over())
+
+
+def test_an_item_for_which_there_is_room_is_handed_over_without_a_task(consumer: Any) -> None:
+    tasks = []
+
+    async def put() -> str:
+        tasks.extend(asyncio.all_tasks())
+        return "put"
+
+    assert handed_over(consumer, put(), asyncio.Event()).results == ["put"]
+    assert len(tasks) == 1
+
+
+def test_an_item_that_has_to_wait_is_handed_over_when_it_can_be(consumer: Any) -> None:
+    async def put() -> str:
+        for _ in range(3):
+            await asyncio.sleep(0.001)
+        return "put"
+
+    assert handed_over(consumer, put(), asyncio.Event()).results == ["put"]
+
+
+def test_an_item_that_has_to_wait_does_not_hold_up_a_rebalance(consumer: Any) -> None:
+    ended = []
+
+    async def put() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(True)
+
+    suspended = asyncio.Event()
+    suspended.set()
+    assert handed_over(consumer, put(), suspended).results == [True]
+    assert ended
+
+
+@pytest.mark.parametrize("pause_s", [0, 0.001])
+def test_what_goes_wrong_as_an_item_is_handed_over_is_raised(consumer: Any, pause_s: float) -> None:
+    async def put() -> None:
+        if pause_s:
+            await asyncio.sleep(pause_s)
+        raise ValueError("the stream is broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        handed_over(consumer, put(), asyncio.Event())
+
+
+@pytest.mark.parametrize(("buffered", "longest"), [(set(), 1.0), ({PARTITION}, 0.1)])
+def test_a_fetch_does_not_wait_for_idle_partitions_while_others_have_records(
+    consumer: Any, buffered: set[TP], longest: float
+) -> None:
+    """Stock asks for those that had room as it began, and waits a second for a record of theirs."""
+    asked = []
+
+    async def getmany(active_partitions: set[TP], timeout: float) -> dict[TP, list[Any]]:
+        asked.append(timeout)
+        return {}
+
+    consumer._getmany = getmany
+    consumer._active_partitions = {TP("touches", 1)}
+    consumer._buffered_partitions = buffered
+    asyncio.run(consumer._wait_next_records(1.0))
+    assert asked
+    assert asked[0] <= longest
