@@ -198,7 +198,7 @@ def run(bench: Bench) -> None:
         try:
             if "rates" not in options.skip:
                 guarded(bench, contestant, lambda one=contestant: run_rates(bench, one))
-            if "latency" not in options.skip:
+            if "latency" not in options.skip and options.latency_of in contestant.name:
                 guarded(bench, contestant, lambda one=contestant: run_latencies(bench, one))
         finally:
             contestant.stop()
@@ -217,6 +217,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--events", type=int, default=1_600_000)
     parser.add_argument("--seconds", type=float, default=12.0, help="of each latency measurement")
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--latency-of", default="", metavar="PART_OF_A_NAME", help="not of all")
     parser.add_argument("--stored", type=int, default=0, help="events that are there already")
     parser.add_argument("--only", action="append", default=[], metavar="PART_OF_A_NAME")
     parser.add_argument(
