@@ -13,19 +13,13 @@ where run_id = (select run_id from attribution.published_run)
 -- name: changed_touches
 -- With this begin the two queries that follow: touches that came since a snapshot, and those of
 -- identifiers whose person or account may be another since, by an event or by an operator.
-with about as (
-    select unnest(array[lower_id, higher_id]) as id
-    from stream.identity_decisions
-    where decided_at > %(seen_at)s - interval '1 hour' -- a transaction's time is its beginning
-),
-people as (
-    select id as identifier_id from stream.identity_changed_since(%(seen)s) as of_event (id)
-    union
-    select identifier_id
-    from stream.identifier_persons
-    where person_id in (
-        select p.person_id from stream.identifier_persons p join about on about.id = p.identifier_id
-    )
+with people as (
+    select id as identifier_id
+    from stream.identity_changed_since(%(seen)s, array(
+        select unnest(array[lower_id, higher_id])
+        from stream.identity_decisions
+        where decided_at > %(seen_at)s - interval '1 hour' -- a transaction's time is its beginning
+    )) as changed (id)
 ),
 changed as (
     select event_id, true as is_new
