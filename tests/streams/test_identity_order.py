@@ -21,7 +21,17 @@ from streams.store import Store
 from streams.tables import identifier_id
 from streams.timelines import read_timeline
 
-from .identity_world import KINDS, Database, account, database, link, random_events, records, touch
+from .identity_world import (
+    KINDS,
+    Database,
+    account,
+    database,
+    link,
+    opportunity,
+    random_events,
+    records,
+    touch,
+)
 
 CHANGED = "select c::text from stream.identity_changed_since(%s, %s::uuid[]) c"
 USERS = [f"user_id:{value}" for value in KINDS["user_id"]]
@@ -212,6 +222,37 @@ def test_who_was_left_behind_is_told_as_changed(base: Database) -> None:
     base.write([link(2, email="ada@acme.com", user_id="u")])
     found = {row[0] for row in base.rows(CHANGED, seen, [])}
     assert str(identifier_id("lead_id", "L1")) in found
+
+
+@pytest.mark.parametrize("correction", [
+    opportunity(2, "O", lead_id="L2", account_id="acme"),
+    account(2, "acme", "other.com", event_id="a1"),
+    account(2, "acme", "other.com"),
+])  # fmt: skip
+def test_whom_a_corrected_event_named_before_is_told_as_changed(
+    base: Database, correction: dict[str, Any]
+) -> None:
+    base.write(
+        [
+            opportunity(1, "O", lead_id="L1", account_id="acme"),
+            account(1, "acme", "acme.com"),
+            touch(1, lead_id="L1"),
+            touch(2, email="ada@acme.com"),
+        ]
+    )
+    before = base.accounts()
+    assert before == {"t1": "acme", "t2": "acme"}
+    ((seen,),) = base.rows("select pg_current_snapshot()::text")
+    base.write([correction])
+    (lost,) = [touch for touch, name in base.accounts().items() if name is None]
+    told = {row[0] for row in base.rows(CHANGED, seen, [])}
+    ((identifier,),) = base.rows(
+        "select identifier_id::text from stream.touches where event_id = %s", lost
+    )
+    assert identifier in told
+    ((seen,),) = base.rows("select pg_current_snapshot()::text")
+    base.write([correction])
+    assert base.rows(CHANGED, seen, []) == []
 
 
 @FEW

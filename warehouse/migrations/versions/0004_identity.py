@@ -312,9 +312,11 @@ as $$
         select identifier_id from stream.opportunities
         where stream.is_new(stored_in, seen) and identifier_id is not null
         union
+        -- former domains too: who corrects a row marks those of the domain it had
         select i.id
         from stream.accounts a
-        join stream.identifiers i on i.domain = a.web_domain
+        join stream.accounts known on known.account_id = a.account_id
+        join stream.identifiers i on i.domain = known.web_domain
         where stream.is_new(a.stored_in, seen)
     ),
     around as (
