@@ -139,14 +139,36 @@ union select * from moved
 union select * from asked_for
 
 -- name: doubtful_leads
--- Leads whose credit may not be what it would be now: those of changed touches' people and
--- accounts, those that new events name, those that are gone, and all after an erasure.
+-- Leads whose credit may not be what it would be now: those whose own account may be another,
+-- those of changed touches' people and accounts, of now and before, those that new events name,
+-- those that are gone, and all after an erasure.
+, doubtful_account as materialized (
+    select account_id from changed_touch
+    union
+    select r.account_id
+    from people
+    join stream.identifier_accounts r using (identifier_id)
+    union
+    -- what another claim outweighs now may have counted before
+    select c.account_id
+    from people
+    join stream.identifier_persons p using (identifier_id)
+    join stream.account_claims c using (person_id)
+    union
+    select c.account_id
+    from changed_touch t
+    join attribution.credit k
+        on k.run_id = %(run_id)s and k.model = %(model)s and k.touch_id = t.event_id
+        and k.model in ('bayesian', 'linear')
+    join attribution.conversions c using (run_id, conversion_id)
+)
 select i.value
 from stream.identifiers i
 join stream.identifier_accounts r on r.identifier_id = i.id
 where i.kind = 'lead_id'
-  and (r.person_id in (select person_id from changed_touch)
-       or r.account_id in (select account_id from changed_touch)
+  and (i.id in (select identifier_id from people)
+       or r.person_id in (select person_id from changed_touch)
+       or r.account_id in (select account_id from doubtful_account)
        or r.account_id = any(%(accounts)s))
 union
 select lead_id from stream.touches
