@@ -7,7 +7,7 @@ where p.person_id = (select person_id from stream.identifier_persons where ident
 order by i.rank desc, i.kind, i.value
 
 -- name: neighbours
--- Identifiers of others that facts join to the person's, that are derived from them, or of which
+-- Identifiers of others that facts or operators join to the person's, that are derived from them, or of which
 -- an event was the first to speak that is to go.
 select id::text from (
     select higher_id as id from stream.identity_edges where lower_id = any(%(ids)s::uuid[])
@@ -16,6 +16,9 @@ select id::text from (
     union
     select id from stream.identifiers
     where parent_id = any(%(ids)s::uuid[]) or merged_into = any(%(ids)s::uuid[])
+    union
+    select unnest(array[lower_id, higher_id]) from stream.identity_decisions
+    where lower_id = any(%(ids)s::uuid[]) or higher_id = any(%(ids)s::uuid[])
     union
     select unnest(array[lower_id, higher_id]) from stream.identity_edges
     where event_id = any(%(events)s)

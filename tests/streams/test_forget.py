@@ -24,6 +24,7 @@ from bizops.events import EVENT_TYPES, parse_event
 from bizops.settings import Settings
 from bizops.topics import ensure_topics
 from streams import erasure
+from streams.decisions import merge
 from streams.erasure import Erasure, forget
 from streams.export import export_person
 from streams.pool import WorkerPool
@@ -232,6 +233,22 @@ def test_counted_before_as_done_after(told: Company) -> None:
 def test_what_is_derived_is_what_a_replay_would_make(told: Company) -> None:
     told.forget(f"email:{ADA}")
     assert rebuild(told.url).changes == {}
+
+
+def test_a_device_that_an_operator_shared_with_the_person_is_derived_anew(
+    company: Company,
+) -> None:
+    company.write(records(touch("t1", device_id="d1"), touch("t2", user_id="Ua")))
+    connection = psycopg2.connect(company.url)
+    with connection, connection.cursor() as cursor:
+        merge(cursor, "device:d1", "user:Ua", by="test")
+    connection.close()
+    company.write(records(touch("t3", device_id="d1", user_id="Ub"), first=10))
+    shared = "select shared_rank is not null from stream.identifiers where value = 'd1'"
+    assert company.rows(shared) == [(True,)]
+    company.forget("user_id:Ua")
+    assert company.rows(shared) == [(False,)]
+    assert rebuild(company.url).changes == {}
 
 
 def test_beside_a_fit_nothing_is_erased(told: Company) -> None:
