@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import psycopg2
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -435,6 +435,14 @@ EMPTY = "; ".join(f"delete from stream.{table}" for table in TABLES)
 )
 @given(
     events=companies(), asked=st.sampled_from(["email:a@x.com", "user_id:Ub", "anonymous_id:c1"])
+)
+@example(
+    events=[
+        identity("i0", email="a@x.com", lead_id="Lb"),
+        identity("i1", email="a@x.com", user_id="Ua"),
+        deal("o1", lead_id="Lb"),
+    ],
+    asked="email:a@x.com",
 )
 def test_forgetting_and_reading_all_anew_is_the_same_as_forgetting(
     company: Company, events: list[Event], asked: str
