@@ -37,11 +37,12 @@ select id, kind, value, rank, domain from staging_identifier order by id
 on conflict do nothing
 
 -- name: drop_known_edges
--- Leave only edges that are new or were said earlier than is known.
+-- Leave only edges that are new or were said earlier than is known. Here and below events of one
+-- moment are in the order of their bytes, as in Python, whatever the database's collation.
 delete from staging_edge s
 using stream.identity_edges e
 where e.lower_id = s.lower_id and e.higher_id = s.higher_id
-  and (e.first_at, e.event_id) <= (s.first_at, s.event_id)
+  and (e.first_at, e.event_id collate "C") <= (s.first_at, s.event_id)
 
 -- name: find_dirty
 -- Identifiers whose parent the edges may change; one that is shared stays so until something
@@ -68,7 +69,7 @@ from staging_edge
 order by lower_id, higher_id
 on conflict (lower_id, higher_id) do update
 set first_at = excluded.first_at, event_id = excluded.event_id, changed_in = excluded.changed_in
-where (excluded.first_at, excluded.event_id) < (edge.first_at, edge.event_id)
+where (excluded.first_at, excluded.event_id collate "C") < (edge.first_at, edge.event_id)
    or edge.event_id is null
 
 -- name: find_members
@@ -178,13 +179,14 @@ from staging_link s
 where not exists (
     select from stream.account_links k
     where k.identifier_id = s.identifier_id and k.account_id = s.account_id
-      and (-k.strength, k.first_at, k.event_id) <= (-s.strength, s.first_at, s.event_id)
+      and (-k.strength, k.first_at, k.event_id collate "C")
+        <= (-s.strength, s.first_at, s.event_id)
 )
 order by identifier_id, account_id
 on conflict (identifier_id, account_id) do update
 set strength = excluded.strength, first_at = excluded.first_at, event_id = excluded.event_id,
     changed_in = excluded.changed_in
-where (-excluded.strength, excluded.first_at, excluded.event_id)
+where (-excluded.strength, excluded.first_at, excluded.event_id collate "C")
         < (-link.strength, link.first_at, link.event_id)
    or link.event_id is null
 

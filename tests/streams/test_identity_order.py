@@ -17,6 +17,7 @@ from bizops.events import parse_event
 from streams.identity import Facts, collect_facts
 from streams.identity_rows import lock_identity, refresh_all, refresh_some, save_facts
 from streams.known import Known
+from streams.replay import rebuild
 from streams.store import Store
 from streams.tables import identifier_id
 from streams.timelines import read_timeline
@@ -282,6 +283,19 @@ def test_what_changed_and_what_a_timeline_has_leave_nothing_out(
         entries = read_timeline(base.connection, name)
         found = sorted(entry.event_id for entry in entries if entry.entry == "touch")
         assert found == sorted(t for t, owner in base.accounts().items() if owner == name)
+
+
+def test_of_one_moment_the_first_is_so_in_python_and_in_any_database(base: Database) -> None:
+    same = {"occurred_at": "2026-03-01T10:00:00Z", "user_id": "u", "email": "a@acme.com"}
+    events = [link(0, event_id=name, account_id="acme", **same) for name in ("a", "B", "_", "é")]
+    said = "select event_id from stream.{} where event_id is not null"
+    for batch in (1, 4):
+        for order in (events, events[::-1]):
+            base.clear()
+            base.write(order, batch=batch)
+            for table in ("identity_edges", "account_links"):
+                assert base.rows(said.format(table)) == [("B",)]
+            assert rebuild(base.url).changes == {}
 
 
 def test_a_writer_stores_again_what_others_removed(base: Database) -> None:
