@@ -13,19 +13,13 @@ where run_id = (select run_id from attribution.published_run)
 -- name: changed_touches
 -- With this begin the two queries that follow: touches that came since a snapshot, and those of
 -- identifiers whose person or account may be another since, by an event or by an operator.
-with about as (
-    select unnest(array[lower_id, higher_id]) as id
-    from stream.identity_decisions
-    where decided_at > %(seen_at)s - interval '1 hour' -- a transaction's time is its beginning
-),
-people as (
-    select id as identifier_id from stream.identity_changed_since(%(seen)s) as of_event (id)
-    union
-    select identifier_id
-    from stream.identifier_persons
-    where person_id in (
-        select p.person_id from stream.identifier_persons p join about on about.id = p.identifier_id
-    )
+with people as (
+    select id as identifier_id
+    from stream.identity_changed_since(%(seen)s, array(
+        select unnest(array[lower_id, higher_id])
+        from stream.identity_decisions
+        where decided_at > %(seen_at)s - interval '1 hour' -- a transaction's time is its beginning
+    )) as changed (id)
 ),
 changed as (
     select event_id, true as is_new
@@ -145,14 +139,36 @@ union select * from moved
 union select * from asked_for
 
 -- name: doubtful_leads
--- Leads whose credit may not be what it would be now: those of changed touches' people and
--- accounts, those that new events name, those that are gone, and all after an erasure.
+-- Leads whose credit may not be what it would be now: those whose own account may be another,
+-- those of changed touches' people and accounts, of now and before, those that new events name,
+-- those that are gone, and all after an erasure.
+, doubtful_account as materialized (
+    select account_id from changed_touch
+    union
+    select r.account_id
+    from people
+    join stream.identifier_accounts r using (identifier_id)
+    union
+    -- what another claim outweighs now may have counted before
+    select c.account_id
+    from people
+    join stream.identifier_persons p using (identifier_id)
+    join stream.account_claims c using (person_id)
+    union
+    select c.account_id
+    from changed_touch t
+    join attribution.credit k
+        on k.run_id = %(run_id)s and k.model = %(model)s and k.touch_id = t.event_id
+        and k.model in ('bayesian', 'linear')
+    join attribution.conversions c using (run_id, conversion_id)
+)
 select i.value
 from stream.identifiers i
 join stream.identifier_accounts r on r.identifier_id = i.id
 where i.kind = 'lead_id'
-  and (r.person_id in (select person_id from changed_touch)
-       or r.account_id in (select account_id from changed_touch)
+  and (i.id in (select identifier_id from people)
+       or r.person_id in (select person_id from changed_touch)
+       or r.account_id in (select account_id from doubtful_account)
        or r.account_id = any(%(accounts)s))
 union
 select lead_id from stream.touches

@@ -7,7 +7,7 @@ where p.person_id = (select person_id from stream.identifier_persons where ident
 order by i.rank desc, i.kind, i.value
 
 -- name: neighbours
--- Identifiers of others that facts join to the person's, that are derived from them, or of which
+-- Identifiers of others that facts or operators join to the person's, that are derived from them, or of which
 -- an event was the first to speak that is to go.
 select id::text from (
     select higher_id as id from stream.identity_edges where lower_id = any(%(ids)s::uuid[])
@@ -16,6 +16,9 @@ select id::text from (
     union
     select id from stream.identifiers
     where parent_id = any(%(ids)s::uuid[]) or merged_into = any(%(ids)s::uuid[])
+    union
+    select unnest(array[lower_id, higher_id]) from stream.identity_decisions
+    where lower_id = any(%(ids)s::uuid[]) or higher_id = any(%(ids)s::uuid[])
     union
     select unnest(array[lower_id, higher_id]) from stream.identity_edges
     where event_id = any(%(events)s)
@@ -60,11 +63,10 @@ where parent_id = any(%(ids)s::uuid[]) or merged_into = any(%(ids)s::uuid[])
 delete from stream.identifiers where id = any(%(ids)s::uuid[])
 
 -- name: orphans
--- Of some identifiers those that nothing says anything of any more.
+-- Of some identifiers those that nothing says anything of any more; deals make none known.
 select i.id::text from stream.identifiers i
 where i.id = any(%(ids)s::uuid[])
   and not exists (select from stream.touches t where t.identifier_id = i.id)
-  and not exists (select from stream.opportunities o where o.identifier_id = i.id)
   and not exists (select from stream.account_links l where l.identifier_id = i.id)
   and not exists (select from stream.identity_edges e where e.lower_id = i.id)
   and not exists (select from stream.identity_edges e where e.higher_id = i.id)

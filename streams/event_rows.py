@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from bizops.database import Cursor
 from bizops.events import Touch
 from streams.copying import copy_rows
+from streams.identity_rows import note_former
 from streams.records import Accepted, DeadLetter, Written
 from streams.summaries import insert_counted
 from streams.tables import TABLES, Table
@@ -92,6 +93,7 @@ def _copy(cursor: Cursor, table: Table, rows: Iterable[tuple[Accepted, bytes]]) 
     if table.corrected_by:
         changed = [c for c in (*table.columns, "stored_in") if c != "event_id"]
         updates = ", ".join(f"{c} = excluded.{c}" for c in changed)
+        note_former(cursor, table.name)
         later = _later(table, "excluded", f"stream.{table.name}")
         action = f"do update set {updates} where {later}"
     insert = (

@@ -10,6 +10,7 @@ create temporary table if not exists staging_link
     (identifier_id uuid, account_id text, strength smallint, first_at timestamptz, event_id text)
     on commit delete rows;
 create temporary table if not exists staging_dirty (id uuid) on commit delete rows;
+create temporary table if not exists staging_former (id uuid) on commit delete rows;
 create temporary table if not exists staging_merge (id uuid, merged_into uuid) on commit delete rows;
 create temporary table if not exists staging_member (rep uuid, id uuid) on commit delete rows;
 create temporary table if not exists staging_parent (id uuid, parent_id uuid, shared_rank smallint)
@@ -36,11 +37,12 @@ select id, kind, value, rank, domain from staging_identifier order by id
 on conflict do nothing
 
 -- name: drop_known_edges
--- Leave only edges that are new or were said earlier than is known.
+-- Leave only edges that are new or were said earlier than is known. Here and below events of one
+-- moment are in the order of their bytes, as in Python, whatever the database's collation.
 delete from staging_edge s
 using stream.identity_edges e
 where e.lower_id = s.lower_id and e.higher_id = s.higher_id
-  and (e.first_at, e.event_id) <= (s.first_at, s.event_id)
+  and (e.first_at, e.event_id collate "C") <= (s.first_at, s.event_id)
 
 -- name: find_dirty
 -- Identifiers whose parent the edges may change; one that is shared stays so until something
@@ -53,9 +55,9 @@ join stream.identifiers higher on higher.id = s.higher_id
 where not s.equal and (lower.shared_rank is null or higher.rank > lower.shared_rank)
 
 -- name: lock_dirty
--- Hold them, in order, until their parents are right again.
+-- Hold them, in order, until their parents are right again, and those that are marked afterwards.
 select id from stream.identifiers
-where id in (select id from staging_dirty)
+where id in (select id from staging_dirty union all select id from staging_former)
 order by id
 for no key update
 
@@ -67,7 +69,7 @@ from staging_edge
 order by lower_id, higher_id
 on conflict (lower_id, higher_id) do update
 set first_at = excluded.first_at, event_id = excluded.event_id, changed_in = excluded.changed_in
-where (excluded.first_at, excluded.event_id) < (edge.first_at, edge.event_id)
+where (excluded.first_at, excluded.event_id collate "C") < (edge.first_at, edge.event_id)
    or edge.event_id is null
 
 -- name: find_members
@@ -177,15 +179,54 @@ from staging_link s
 where not exists (
     select from stream.account_links k
     where k.identifier_id = s.identifier_id and k.account_id = s.account_id
-      and (-k.strength, k.first_at, k.event_id) <= (-s.strength, s.first_at, s.event_id)
+      and (-k.strength, k.first_at, k.event_id collate "C")
+        <= (-s.strength, s.first_at, s.event_id)
 )
 order by identifier_id, account_id
 on conflict (identifier_id, account_id) do update
 set strength = excluded.strength, first_at = excluded.first_at, event_id = excluded.event_id,
     changed_in = excluded.changed_in
-where (-excluded.strength, excluded.first_at, excluded.event_id)
+where (-excluded.strength, excluded.first_at, excluded.event_id collate "C")
         < (-link.strength, link.first_at, link.event_id)
    or link.event_id is null
+
+-- name: former_opportunities
+-- Note whom deals name that are about to be corrected to name somebody else.
+insert into staging_former
+select o.identifier_id
+from staging_opportunities new
+join stream.opportunities o using (event_id)
+where new.occurred_at > o.occurred_at and o.identifier_id is not null
+  and o.identifier_id is distinct from new.identifier_id
+order by event_id
+for no key update of o
+
+-- name: former_accounts
+-- Note the addresses of domains that accounts are about to be corrected to have no more.
+insert into staging_former
+select i.id
+from (
+    select a.web_domain
+    from staging_accounts new
+    join stream.accounts a using (event_id)
+    where new.occurred_at > a.occurred_at and a.web_domain is distinct from new.web_domain
+    order by event_id
+    for no key update of a
+) former
+join stream.identifiers i on i.domain = former.web_domain
+
+-- name: mark_former
+-- Tell that the person or account of some may be another, though no fact speaks of them any more.
+with held as (
+    select id from stream.identifiers
+    where id in (select id from staging_former)
+    order by id
+    for no key update
+)
+update stream.identifiers i
+set changed_in = stream.current_transaction()
+from held
+where i.id = held.id
 
 -- name: equals_around
 -- All identifiers that equal edges reach from some, be they cut or not, and those merged with them.

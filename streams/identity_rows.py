@@ -17,7 +17,15 @@ from streams.identity import Facts
 from streams.known import Known
 from streams.tables import RANKS
 
-__all__ = ["create_identity_staging", "lock_identity", "refresh_all", "refresh_some", "save_facts"]
+__all__ = [
+    "create_identity_staging",
+    "lock_identity",
+    "mark_former",
+    "note_former",
+    "refresh_all",
+    "refresh_some",
+    "save_facts",
+]
 
 QUERIES = load_queries("streams", "identity.sql")
 
@@ -58,6 +66,20 @@ def save_facts(cursor: Cursor, facts: Facts, known: Known | None = None) -> None
         links = [(*key, strength, *said) for key, (strength, said) in facts.accounts.items()]
         copy_rows(cursor, "staging_link", links)
         cursor.execute(QUERIES["add_account_links"])
+
+
+def note_former(cursor: Cursor, table: str) -> None:
+    """Note, before staged events correct stored ones, whom these alone gave an account."""
+    if (query := f"former_{table}") in QUERIES:
+        cursor.execute(QUERIES[query])
+
+
+def mark_former(cursor: Cursor) -> None:
+    """Tell readers that those who were noted may have another account now."""
+    cursor.execute("select exists (select from staging_former)")
+    if cursor.fetchone() == (True,):
+        cursor.execute(QUERIES["lock_shared"])
+        cursor.execute(QUERIES["mark_former"])
 
 
 def _add_identifiers(cursor: Cursor, facts: Facts) -> None:

@@ -25,7 +25,13 @@ __all__ = [
 ]
 
 QUERIES = load_queries("streams", "persons.sql")
-RULES = {2: "stated", 1: "carried", 0: "domain", None: "those who share it agree"}
+RULES = {
+    2: "stated",
+    1: "carried",
+    0: "domain",
+    -1: "nothing names one, others seen with the same identifiers agree",
+    None: "those who share it agree",
+}
 SHORT = {kind.removesuffix("_id"): kind for kind in RANKS}
 
 

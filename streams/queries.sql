@@ -36,25 +36,30 @@ with recursive named as (
     join stream.identifiers i on i.domain = a.web_domain
     where a.account_id = %(account_id)s
 ),
-people as (
-    -- up and down from them, to reach every identifier of theirs, be it shared with others
-    select id from named
+reached as (
+    -- up and down from them, to reach every identifier of theirs, be it shared with others, and
+    -- once aside, to persons whom nothing else gives an account
+    select id, false as aside from named
     union
-    select near.id
-    from people p
+    select near.id, p.aside or near.aside
+    from reached p
     cross join lateral (
-        select i.parent_id as id from stream.identifiers i
+        select i.parent_id as id, false as aside from stream.identifiers i
         where i.id = p.id and i.parent_id is not null
         union all
-        select i.id from stream.identifiers i where i.parent_id = p.id
+        select i.id, false from stream.identifiers i where i.parent_id = p.id
         union all
-        select i.id
+        select i.id, i.shared_rank is null
         from stream.identity_edges e
-        join stream.identifiers i on i.id = e.lower_id and i.shared_rank is not null
-        where e.higher_id = p.id
+        join stream.identifiers i on i.id = e.lower_id
+        where e.higher_id = p.id and not e.equal and (i.shared_rank is not null
+            or (not p.aside and i.parent_id <> p.id))
         union all
-        select d.lower_id from stream.identity_decisions d where d.higher_id = p.id
+        select d.lower_id, false from stream.identity_decisions d where d.higher_id = p.id
     ) near
+),
+people as (
+    select distinct id from reached
 )
 
 -- name: timeline

@@ -28,7 +28,7 @@ where %(seen)s::pg_snapshot is null or stream.is_new(stored_in, %(seen)s::pg_sna
 select distinct on ({names}) count(*) over (partition by {names}), event_id, occurred_at, {names}
 from stream.{table}
 where %(seen)s::pg_snapshot is null or stream.is_new(stored_in, %(seen)s::pg_snapshot)
-order by {names}, occurred_at, event_id
+order by {names}, occurred_at, event_id collate "C"
 
 -- name: snapshot
 -- What this transaction sees, to tell later what it did not.

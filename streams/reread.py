@@ -56,7 +56,9 @@ def reread(
     ServiceError
         If Kafka or PostgreSQL cannot be reached, or another reads all again at this moment.
     """
-    apart = replace(settings, group=f"{settings.group}-replay")
+    # the port of the metrics belongs to the live workers beside it
+    unwatched = replace(settings.watching, metrics_port=None)
+    apart = replace(settings, group=f"{settings.group}-replay", watching=unwatched)
     _drop_group(apart, endpoints)
     lag = Lag(apart, endpoints.kafka)
     try:

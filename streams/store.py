@@ -14,13 +14,14 @@ from bizops.database import Connection, Cursor, load_queries
 from streams import dead_letters
 from streams.event_rows import create_staging, insert_events
 from streams.identity import collect_facts
-from streams.identity_rows import create_identity_staging, save_facts
+from streams.identity_rows import create_identity_staging, mark_former, save_facts
 from streams.known import Known
 from streams.limits import Limits
 from streams.progress import save_progress
 from streams.records import Accepted, DeadLetter, Record, Written, decode
 from streams.refusals import lies_in_a_row
 from streams.suppression import Suppression
+from streams.tables import IS_STATE
 
 __all__ = ["Store"]
 
@@ -166,6 +167,8 @@ class Store:
         refused = {_place(letter.record) for letter in letters}
         standing = (item.event for item in accepted if _place(item.record) not in refused)
         save_facts(cursor, collect_facts(standing), self.known)
+        if IS_STATE.intersection(by_type):
+            mark_former(cursor)
         written.dead.update(letter.reason for letter in letters)
         letters = self.suppression.filter_letters(letters)
         written.letters += letters

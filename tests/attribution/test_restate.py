@@ -319,6 +319,40 @@ def test_leads_without_a_conversion_are_restated_too(settings):
                  done.run_id) == [(0,)]  # fmt: skip
 
 
+def test_a_lead_without_touches_whose_account_becomes_known_is_restated(settings):
+    url = settings.database_url
+    tell(
+        url,
+        {"type": "touch", "event_id": "t1", "channel": "ads", "campaign_id": "a",
+         "account_id": "acme"},
+        EVENTS[4],
+        {"type": "identity", "event_id": "i1", "lead_id": "L", "email": "ada@acme.example"},
+    )  # fmt: skip
+    done = run(settings)
+    tell(url, {"type": "account", "event_id": "a1", "account_id": "acme",
+               "domain": "acme.example"}, first=10)  # fmt: skip
+    assert restate.restate(url).leads == 1
+    assert_same(rows(url, done.run_id), from_scratch(url, done.run_id))
+
+
+def test_leads_of_an_account_that_a_touch_leaves_are_restated(settings):
+    url = settings.database_url
+    identity = {"type": "identity", "occurred_at": "2026-01-01T12:00:00Z"}
+    tell(
+        url,
+        EVENTS[0],
+        EVENTS[4],
+        identity | {"event_id": "i1", "anonymous_id": "v", "email": "ada@mail.example"},
+        identity | {"event_id": "i2", "email": "ada@mail.example", "account_id": "acme"},
+        {"type": "identity", "event_id": "i3", "lead_id": "L2", "account_id": "acme"},
+    )
+    done = run(settings)
+    tell(url, identity | {"event_id": "i4", "anonymous_id": "v", "user_id": "u",
+                          "account_id": "bolt"}, first=10)  # fmt: skip
+    assert restate.restate(url).leads == 1
+    assert_same(rows(url, done.run_id), from_scratch(url, done.run_id))
+
+
 def test_campaigns_and_segments_that_the_fit_did_not_know(settings):
     url = settings.database_url
     Story().account("acme", "2026-01-01").touch("acme", "2026-01-02", "ads", "a").sale(

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import psycopg2
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -24,6 +24,7 @@ from bizops.events import EVENT_TYPES, parse_event
 from bizops.settings import Settings
 from bizops.topics import ensure_topics
 from streams import erasure
+from streams.decisions import merge
 from streams.erasure import Erasure, forget
 from streams.export import export_person
 from streams.pool import WorkerPool
@@ -234,6 +235,22 @@ def test_what_is_derived_is_what_a_replay_would_make(told: Company) -> None:
     assert rebuild(told.url).changes == {}
 
 
+def test_a_device_that_an_operator_shared_with_the_person_is_derived_anew(
+    company: Company,
+) -> None:
+    company.write(records(touch("t1", device_id="d1"), touch("t2", user_id="Ua")))
+    connection = psycopg2.connect(company.url)
+    with connection, connection.cursor() as cursor:
+        merge(cursor, "device:d1", "user:Ua", by="test")
+    connection.close()
+    company.write(records(touch("t3", device_id="d1", user_id="Ub"), first=10))
+    shared = "select shared_rank is not null from stream.identifiers where value = 'd1'"
+    assert company.rows(shared) == [(True,)]
+    company.forget("user_id:Ua")
+    assert company.rows(shared) == [(False,)]
+    assert rebuild(company.url).changes == {}
+
+
 def test_beside_a_fit_nothing_is_erased(told: Company) -> None:
     with exclusive(told.url), pytest.raises(BizopsError, match="nothing was erased"):
         told.forget(f"email:{ADA}")
@@ -418,6 +435,14 @@ EMPTY = "; ".join(f"delete from stream.{table}" for table in TABLES)
 )
 @given(
     events=companies(), asked=st.sampled_from(["email:a@x.com", "user_id:Ub", "anonymous_id:c1"])
+)
+@example(
+    events=[
+        identity("i0", email="a@x.com", lead_id="Lb"),
+        identity("i1", email="a@x.com", user_id="Ua"),
+        deal("o1", lead_id="Lb"),
+    ],
+    asked="email:a@x.com",
 )
 def test_forgetting_and_reading_all_anew_is_the_same_as_forgetting(
     company: Company, events: list[Event], asked: str

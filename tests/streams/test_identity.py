@@ -8,6 +8,7 @@ import psycopg2
 import pytest
 
 from bizops.events import EVENT_TYPES
+from streams.persons import find_identifier, read_person
 from streams.records import Record
 from streams.store import Store
 from streams.timelines import read_timeline
@@ -121,6 +122,31 @@ def test_any_order_of_arrival_gives_the_same_accounts(clean: Any) -> None:
         tuple(sorted(clean(order).items(), key=str)) for order in itertools.permutations(events)
     }
     assert len(results) == 1
+
+
+def test_a_sign_up_leaves_earlier_touches_with_the_account(clean: Any, database_url: str) -> None:
+    events = [
+        link(1, email="ada@gmail.com", lead_id="L1", account_id="acme"),
+        touch(1, anonymous_id="v", email="ada@gmail.com"),
+        link(2, email="ada@gmail.com", user_id="u7"),
+        touch(2, user_id="u7"),
+    ]
+    for order in itertools.permutations(events):
+        assert clean(order) == {"t1": "acme", "t2": "acme"}
+    connection = psycopg2.connect(database_url)
+    entries = read_timeline(connection, "acme")
+    with connection, connection.cursor() as cursor:
+        person = read_person(cursor, find_identifier(cursor, "user:u7"))
+    connection.close()
+    assert [e.event_id for e in entries] == ["t1", "t2"]
+    assert (person.account_id, person.rule) == (
+        "acme", "nothing names one, others seen with the same identifiers agree",
+    )  # fmt: skip
+    # others who have another account, and a fact of the person's own
+    other = link(3, email="ada@gmail.com", lead_id="L2", account_id="bolt")
+    own = link(4, user_id="u7", account_id="coda")
+    assert clean([*events, other]) == {"t1": None, "t2": None}
+    assert clean([*events, other, own]) == {"t1": "coda", "t2": "coda"}
 
 
 def test_timeline_shows_touches_and_revenue_in_order(database_url: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bizops.domains import registrable_domain
 from bizops.errors import UsageError
 from streams.decisions import merge, refresh, unmerge
 from streams.guards import load_guards
@@ -43,6 +44,14 @@ def test_some_values_name_nobody(value: str) -> None:
 @pytest.mark.parametrize("value", ["v1", "10", "ada@acme.com", "Nullmann", "testament@acme.com"])
 def test_others_name_somebody(value: str) -> None:
     assert not load_guards().blocks(value)
+
+
+def test_overruled_domains_are_such_as_somebody_registers() -> None:
+    guards = load_guards()
+    domains = guards.also_free | guards.not_free
+    assert domains == {registrable_domain(domain) for domain in domains}
+    for address in ("x1@privaterelay.appleid.com", "ada@mozmail.com", "ada@acme.onmicrosoft.com"):
+        assert guards.domain(address) is None
 
 
 def test_a_value_that_names_nobody_joins_nobody_and_its_touch_is_kept(base: Database) -> None:

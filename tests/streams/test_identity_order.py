@@ -17,11 +17,24 @@ from bizops.events import parse_event
 from streams.identity import Facts, collect_facts
 from streams.identity_rows import lock_identity, refresh_all, refresh_some, save_facts
 from streams.known import Known
+from streams.replay import rebuild
 from streams.store import Store
 from streams.tables import identifier_id
+from streams.timelines import read_timeline
 
-from .identity_world import KINDS, Database, database, link, random_events, records, touch
+from .identity_world import (
+    KINDS,
+    Database,
+    account,
+    database,
+    link,
+    opportunity,
+    random_events,
+    records,
+    touch,
+)
 
+CHANGED = "select c::text from stream.identity_changed_since(%s, %s::uuid[]) c"
 USERS = [f"user_id:{value}" for value in KINDS["user_id"]]
 
 
@@ -195,6 +208,94 @@ def test_what_changed_since_a_snapshot_is_told(base: Database) -> None:
         str(identifier_id(*pair))
         for pair in (("anonymous_id", "v1"), ("email", "a@acme.com"), ("lead_id", "L1"))
     }
+
+
+def test_who_was_left_behind_is_told_as_changed(base: Database) -> None:
+    base.write(
+        [
+            account(1, "acme", "acme.com"),
+            link(1, email="ada@acme.com", lead_id="L1"),
+            touch(1, lead_id="L1"),
+        ]
+    )
+    assert base.accounts() == {"t1": "acme"}
+    ((seen,),) = base.rows("select pg_current_snapshot()::text")
+    base.write([link(2, email="ada@acme.com", user_id="u")])
+    found = {row[0] for row in base.rows(CHANGED, seen, [])}
+    assert str(identifier_id("lead_id", "L1")) in found
+
+
+@pytest.mark.parametrize("correction", [
+    opportunity(2, "O", lead_id="L2", account_id="acme"),
+    account(2, "acme", "other.com", event_id="a1"),
+    account(2, "acme", "other.com"),
+])  # fmt: skip
+def test_whom_a_corrected_event_named_before_is_told_as_changed(
+    base: Database, correction: dict[str, Any]
+) -> None:
+    base.write(
+        [
+            opportunity(1, "O", lead_id="L1", account_id="acme"),
+            account(1, "acme", "acme.com"),
+            touch(1, lead_id="L1"),
+            touch(2, email="ada@acme.com"),
+        ]
+    )
+    before = base.accounts()
+    assert before == {"t1": "acme", "t2": "acme"}
+    ((seen,),) = base.rows("select pg_current_snapshot()::text")
+    base.write([correction])
+    (lost,) = [touch for touch, name in base.accounts().items() if name is None]
+    told = {row[0] for row in base.rows(CHANGED, seen, [])}
+    ((identifier,),) = base.rows(
+        "select identifier_id::text from stream.touches where event_id = %s", lost
+    )
+    assert identifier in told
+    ((seen,),) = base.rows("select pg_current_snapshot()::text")
+    base.write([correction])
+    assert base.rows(CHANGED, seen, []) == []
+
+
+@FEW
+@given(seed=st.integers(0, 10**6), cuts=st.integers(0, 2))
+def test_what_changed_and_what_a_timeline_has_leave_nothing_out(
+    base: Database, seed: int, cuts: int
+) -> None:
+    draw = random.Random(seed)
+    events = random_events(seed)
+    middle = draw.randint(4, len(events) - 1)
+    base.clear()
+    base.write(events[:middle])
+    resolved = "select identifier_id, person_id, account_id from stream.identifier_accounts"
+    before = {row[0]: row[1:] for row in base.rows(resolved)}
+    ((seen,),) = base.rows("select pg_current_snapshot()::text")
+    base.write(events[middle:])
+    edges = base.rows("select lower_id::text, higher_id::text, equal from stream.identity_edges")
+    chosen = draw.sample(sorted(edges), min(cuts, len(edges)))
+    if chosen:
+        cut(base, chosen, late=True)
+    ends = [end for pair in chosen for end in pair[:2]]
+    told = {row[0] for row in base.rows(CHANGED, seen, ends)}
+    changed = {row[0] for row in base.rows(resolved) if before.get(row[0]) != row[1:]}
+    assert changed <= told
+
+    for name in ("acme", "bolt", "coda"):
+        entries = read_timeline(base.connection, name)
+        found = sorted(entry.event_id for entry in entries if entry.entry == "touch")
+        assert found == sorted(t for t, owner in base.accounts().items() if owner == name)
+
+
+def test_of_one_moment_the_first_is_so_in_python_and_in_any_database(base: Database) -> None:
+    same = {"occurred_at": "2026-03-01T10:00:00Z", "user_id": "u", "email": "a@acme.com"}
+    events = [link(0, event_id=name, account_id="acme", **same) for name in ("a", "B", "_", "é")]
+    said = "select event_id from stream.{} where event_id is not null"
+    for batch in (1, 4):
+        for order in (events, events[::-1]):
+            base.clear()
+            base.write(order, batch=batch)
+            for table in ("identity_edges", "account_links"):
+                assert base.rows(said.format(table)) == [("B",)]
+            assert rebuild(base.url).changes == {}
 
 
 def test_a_writer_stores_again_what_others_removed(base: Database) -> None:

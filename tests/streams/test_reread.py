@@ -1,6 +1,9 @@
 """Kafka read again: rows that were lost come back, what was stored stays, what is gone is said."""
 
 import json
+import socket
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import psycopg2
@@ -14,6 +17,7 @@ from bizops.settings import Settings
 from bizops.simulation import simulate
 from bizops.topics import ensure_topics
 from streams.pool import WorkerPool
+from streams.reread import Reread, reread
 from streams.shadow import DERIVED
 
 
@@ -71,6 +75,28 @@ def run(settings: Settings, monkeypatch: pytest.MonkeyPatch, *arguments: str) ->
     result = CliRunner().invoke(app, ["replay", *arguments], catch_exceptions=False)
     assert result.exit_code == 0
     return result.stdout
+
+
+def test_the_live_workers_keep_the_port_of_their_metrics(
+    settings: Settings, services: Endpoints
+) -> None:
+    assert settings.database_url is not None
+    ensure_topics(settings, services.kafka)
+    producer = KafkaProducer(bootstrap_servers=services.kafka.split(","), acks="all")
+    event = simulate(seed=3).events[0]
+    producer.send(settings.topic(event.topic), event.to_json())
+    producer.close()
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        watching = replace(settings.watching, metrics_port=free.getsockname()[1])
+    watched = replace(settings, watching=watching)
+    endpoints = Endpoints(services.kafka, settings.database_url)
+    live = WorkerPool(watched, endpoints)
+    try:
+        live.start()
+        live.run(until_caught_up=True)
+        assert reread(watched, endpoints) == Reread(records=1, stored={}, gone={})
+    finally:
+        live.stop()
 
 
 @pytest.mark.slow

@@ -248,6 +248,25 @@ agreed as (
     left join own on own.person_id = s.leads_to
     group by s.person_id
     having min(own.account_id) = max(own.account_id) and 2 * count(own.account_id) >= count(*)
+),
+beside as (
+    -- whom else the identifiers of a person without any claim were seen with: an address that a
+    -- sign-up leads to a user keeps the account of the lead that it led to before
+    select distinct low.person_id, high.person_id as leads_to
+    from stream.standing_edges e
+    join stream.identifiers i on i.id = e.lower_id and i.parent_id <> e.higher_id
+    join stream.identifier_persons low on low.identifier_id = e.lower_id
+    join stream.identifier_persons high on high.identifier_id = e.higher_id
+    join stream.identifiers p on p.id = low.person_id and p.shared_rank is null
+    where not e.equal and low.person_id <> high.person_id
+      and not exists (select from claims c where c.person_id = low.person_id)
+),
+lent as (
+    select b.person_id, min(own.account_id) as account_id
+    from beside b
+    left join own on own.person_id = b.leads_to
+    group by b.person_id
+    having min(own.account_id) = max(own.account_id) and 2 * count(own.account_id) >= count(*)
 )
 select person_id, account_id, strength from own
 union all
@@ -255,10 +274,13 @@ select a.person_id, a.account_id, null
 from agreed a
 where not exists (
     select from claims c where c.person_id = a.person_id and c.account_id <> a.account_id
-);
+)
+union all
+select person_id, account_id, -1 from lent;
 comment on view stream.person_accounts is
     'the account of a person: stated before carried before domain, then the earliest; strength is '
-    'null where several persons share an identifier and have the same account';
+    'null where several persons share an identifier and have the same account, and -1 where '
+    'nothing names one and others seen with the person''s identifiers have the same';
 
 create or replace view stream.resolved_touches as
 select
@@ -274,10 +296,13 @@ left join stream.identifier_accounts r using (identifier_id);
 """
 
 CHANGED = """
-create function stream.identity_changed_since(seen pg_snapshot) returns setof uuid
+create function stream.identity_changed_since(seen pg_snapshot, also uuid[] default '{}')
+    returns setof uuid
     language sql stable
 as $$
     with recursive changed as (
+        select unnest(also) as id
+        union
         select id from stream.identifiers where stream.is_new(changed_in, seen)
         union
         select lower_id from stream.identity_edges where stream.is_new(changed_in, seen)
@@ -287,35 +312,64 @@ as $$
         select identifier_id from stream.opportunities
         where stream.is_new(stored_in, seen) and identifier_id is not null
         union
+        -- former domains too: who corrects a row marks those of the domain it had
         select i.id
         from stream.accounts a
-        join stream.identifiers i on i.domain = a.web_domain
+        join stream.accounts known on known.account_id = a.account_id
+        join stream.identifiers i on i.domain = known.web_domain
         where stream.is_new(a.stored_in, seen)
     ),
-    persons as (
+    around as (
         select id from changed
         union
-        select p.person_id from changed c join stream.identifier_persons p on p.identifier_id = c.id
+        select i.id from changed c join stream.identifiers i on i.merged_into = c.id
+    ),
+    led as (
+        -- with those whom an identifier may have led to before, whose account it took along
+        select id from around
+        union
+        select e.higher_id from around a join stream.identity_edges e on e.lower_id = a.id
+        union
+        select d.higher_id from around a join stream.identity_decisions d on d.lower_id = a.id
+    ),
+    persons as (
+        select id from led
+        union
+        select p.person_id from led join stream.identifier_persons p on p.identifier_id = led.id
     ),
     theirs as (
-        select id from persons
+        select id, false as lent from persons
         union
-        select below.id
+        select near.id, t.lent or near.lent
         from theirs t
         cross join lateral (
-            select i.id from stream.identifiers i where i.parent_id = t.id
+            select i.id, false as lent from stream.identifiers i where i.parent_id = t.id
             union all
             -- shared ones lead to nobody, but have an account if all they are seen with have it
-            select i.id
+            select i.id, false
             from stream.identity_edges e
             join stream.identifiers i on i.id = e.lower_id and i.shared_rank is not null
             where e.higher_id = t.id
-        ) below
+            union all
+            -- others without any claim have the account of whom their identifiers were seen with
+            select p.person_id, true
+            from (
+                select e.lower_id from stream.identity_edges e
+                where e.higher_id = t.id and not e.equal
+                union all
+                select d.lower_id from stream.identity_decisions d
+                where d.higher_id = t.id and not d.equal
+            ) e
+            join stream.identifiers i on i.id = e.lower_id and i.parent_id <> t.id
+            join stream.identifier_persons p on p.identifier_id = i.id
+            where not t.lent
+        ) near
     )
-    select id from theirs
+    select distinct id from theirs
 $$;
-comment on function stream.identity_changed_since(pg_snapshot) is
-    'identifiers whose person or account may be another than what a reader with that snapshot saw';
+comment on function stream.identity_changed_since(pg_snapshot, uuid[]) is
+    'identifiers whose person or account may be another than what a reader with that snapshot saw, '
+    'or may follow from some that are named';
 """
 
 
@@ -345,7 +399,7 @@ def _set_domain(table: str, column: str, origin: str, which: str) -> None:
 def downgrade() -> None:
     first = runpy.run_path(str(Path(__file__).with_name("0001_stream.py")))["UPGRADE"]
     op.execute("""
-drop function stream.identity_changed_since(pg_snapshot);
+drop function stream.identity_changed_since(pg_snapshot, uuid[]);
 drop view stream.identifier_persons, stream.standing_decisions, stream.domain_accounts cascade;
 drop table stream.identity_decisions, stream.identity_epoch;
 drop function stream.raise_identity_epoch() cascade;
