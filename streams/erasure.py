@@ -13,7 +13,13 @@ from uuid import UUID
 
 from psycopg2 import sql
 
-from bizops.database import Connection, Cursor, load_queries
+from bizops.database import (
+    BUILT_SCHEMAS,
+    WRITTEN_SCHEMAS,
+    Connection,
+    Cursor,
+    load_queries,
+)
 from bizops.errors import BizopsError
 from bizops.events import EVENT_TYPES, AnyEvent
 from bizops.settings import Settings
@@ -301,9 +307,10 @@ def _strip(
 def _erase_places(cursor: Cursor, erasure: Erasure, events: Sequence[str]) -> None:
     """Everywhere else: whatever has a column that may hold an identifier or a deleted event."""
     named = [*PERSON_COLUMNS, "event_id", "touch_id"]
-    cursor.execute(QUERIES["places"], {"but": HANDLED, "named": named})
+    schemas = [*WRITTEN_SCHEMAS, *BUILT_SCHEMAS]
+    cursor.execute(QUERIES["places"], {"schemas": schemas, "but": HANDLED, "named": named})
     for schema, table, column, is_id, nullable in cursor.fetchall():
-        ours = schema in ("stream", "attribution")
+        ours = schema in WRITTEN_SCHEMAS
         if is_id:
             values: Iterable[str] = erasure.person.ids
             action = "delete from {0} where {1} = any(%(values)s::uuid[])"

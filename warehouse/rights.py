@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["OWNED_SCHEMAS", "RIGHTS", "ROLES", "TRANSFORM", "Right"]
+__all__ = ["RIGHTS", "ROLES", "TRANSFORM", "Right"]
 
 ROLES = {
     "bizops_stream": "brings events and who is who into the database: `bizops stream`",
@@ -15,8 +15,7 @@ ROLES = {
 """Roles that cannot log in themselves; a person or a service is granted one."""
 
 TRANSFORM = "bizops_transform"
-OWNED_SCHEMAS = ("staging", "intermediate", "marts")
-"""Schemas of the transform role; of the marts the report role reads whatever comes."""
+"""Owns the schemas that dbt builds; of the marts the report role reads whatever comes."""
 
 # a reads as in PostgreSQL's own lists: r select, a insert, w update, d delete, U usage; r* is
 # select on the columns of VISIBLE alone, - is nothing

@@ -217,6 +217,36 @@ def test_what_was_stripped_is_no_conflict_when_read_again_or_corrected(told: Com
     ]
 
 
+def test_tables_of_others_in_the_same_database_are_left_alone(told: Company) -> None:
+    told.rows("""
+        create schema crm; create table crm.people (id uuid, lead_id text, event_id text);
+        insert into crm.people select id, 'lead-4711', 't1' from stream.identifiers;
+        create schema marts; create table marts.leads (lead_id text, touches integer);
+        insert into marts.leads values ('lead-4711', 3), ('lead-bob', 1)""")
+    theirs = told.rows("select * from crm.people")
+    told.forget(f"email:{ADA}")
+    assert told.rows("select * from crm.people") == theirs
+    assert told.rows("select * from marts.leads order by 1") == [("lead-bob", 1), (None, 3)]
+
+
+def test_what_may_not_be_looked_at_is_not_passed_over(told: Company) -> None:
+    """Who has no right on a table is told so; nothing is erased."""
+    told.rows("""
+        create schema marts; create table marts.leads (lead_id text);
+        create role forgets_only;
+        grant all on all tables in schema stream, attribution to forgets_only;
+        grant usage on all sequences in schema stream to forgets_only;
+        grant usage on schema stream, attribution, marts to forgets_only""")
+    connection = psycopg2.connect(told.url, options="-c role=forgets_only")
+    try:
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="leads"):
+            forget(connection, told.settings, ("email", ADA))
+    finally:
+        connection.close()
+        told.rows("drop owned by forgets_only; drop role forgets_only")
+    assert told.rows("select count(*) from stream.touches") == [(5,)]
+
+
 def test_counted_before_as_done_after(told: Company) -> None:
     before = told.rows("select * from stream.touches order by 1")
     counted = told.forget(f"email:{ADA}", dry_run=True)
