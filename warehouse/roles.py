@@ -24,6 +24,7 @@ __all__ = ["create_logins", "grant_rights", "make_roles", "roles_are_used"]
 
 QUERIES = load_queries("warehouse", "roles.sql")
 REPORT = "bizops_report"
+PRIVACY = "bizops_privacy"
 
 
 def make_roles(connection: Connection) -> list[str]:
@@ -138,14 +139,19 @@ def _own_schemas(cursor: Cursor) -> None:
         for relation in _rows(cursor, "owned_by_others", names):
             own = "alter table {schema}.{relation} owner to {role}"
             cursor.execute(_text(own, relation=relation, **names))
-    names = {"schema": "marts", "reader": REPORT, "role": TRANSFORM}
+        _grant_built(cursor, schema, PRIVACY, "select, update, delete")
+    _grant_built(cursor, "marts", REPORT, "select")
+
+
+def _grant_built(cursor: Cursor, schema: str, to: str, privileges: str) -> None:
+    """Grant rights on all that dbt has built in a schema and will build there."""
     for grant in (
-        "grant usage on schema {schema} to {reader}",
-        "grant select on all tables in schema {schema} to {reader}",
+        "grant usage on schema {schema} to {to}",
+        f"grant {privileges} on all tables in schema {{schema}} to {{to}}",
         "alter default privileges for role {role} in schema {schema} "
-        "grant select on tables to {reader}",
+        f"grant {privileges} on tables to {{to}}",
     ):
-        cursor.execute(_text(grant, **names))
+        cursor.execute(_text(grant, schema=schema, to=to, role=TRANSFORM))
 
 
 def _login(role: str) -> str:

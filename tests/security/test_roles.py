@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 
-from bizops.database import connect, opened
+from bizops.database import BUILT_SCHEMAS, connect, opened
+from bizops.endpoints import Endpoints
 from bizops.errors import ServiceError, UsageError
 from bizops.simulation import simulate
 from streams.records import Record
@@ -130,6 +131,31 @@ def stored(urls: Urls) -> Iterator[Callable[[], int]]:
     store.write(records)
     yield lambda: len(events)
     connection.close()
+
+
+def test_forgetting_reaches_what_dbt_built_before_and_after(
+    urls: Urls, database_url: str, stored: Callable[[], int], run: Run, services: Endpoints
+) -> None:
+    stored()
+    make = """
+        set role bizops_transform;
+        create table {0} as select event_id, 'ada' as lead_id from stream.resolved_touches limit 5
+    """
+    for schema in BUILT_SCHEMAS:
+        rows(urls["bizops_transform"], make.format(f"{schema}.after"))
+    rows(database_url, "create table marts.before (lead_id text)")
+    rows(database_url, "insert into marts.before values ('ada'), ('bob')")
+    with opened(database_url) as connection:
+        make_roles(connection)
+    done = run(
+        "forget", "lead_id:ada", "--yes", BIZOPS_DATABASE_URL=urls["bizops_privacy"],
+        BIZOPS_KAFKA=str(services.kafka),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "not restated" not in done.stderr
+    named = " union all ".join(f"select lead_id from {s}.after" for s in BUILT_SCHEMAS)
+    assert set(rows(database_url, named)) == {(None,)}
+    assert set(rows(database_url, "select lead_id from marts.before")) == {(None,), ("bob",)}
 
 
 @pytest.mark.slow
