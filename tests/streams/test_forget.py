@@ -217,6 +217,15 @@ def test_what_was_stripped_is_no_conflict_when_read_again_or_corrected(told: Com
     ]
 
 
+@pytest.mark.parametrize(
+    "text", ["user_id:null", "lead_id: UNDEFINED", "device_id:00000000-0000", "email:test@x.com"]
+)
+def test_nobody_is_not_forgotten(text: str) -> None:
+    """What programs send when they know nobody stands in everybody's events."""
+    with pytest.raises(UsageError, match="names nobody: programs send"):
+        parse_identifier(text)
+
+
 def test_tables_of_others_in_the_same_database_are_left_alone(told: Company) -> None:
     told.rows("""
         create schema crm; create table crm.people (id uuid, lead_id text, event_id text);
