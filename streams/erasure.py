@@ -44,7 +44,7 @@ from streams.suppression import (
     texts_in,
 )
 from streams.suppression_key import Hasher, find_key, make_key
-from streams.tables import TABLES, Table
+from streams.tables import RANKS, TABLES, Table, strongest_identifier
 
 __all__ = ["Erasure", "Naming", "forget", "naming_events", "naming_letters"]
 
@@ -247,6 +247,7 @@ def _choose(cursor: Cursor, event_type: str, erasure: Erasure) -> list[str]:
     gone: list[str] = []
     emptied: list[str] = []
     stripped: list[str] = []
+    moved: dict[str, UUID | None] = {}
     for naming in naming_events(cursor, event_type, erasure.person):
         event_id = naming.row["event_id"]
         if naming.tells:
@@ -257,6 +258,8 @@ def _choose(cursor: Cursor, event_type: str, erasure: Erasure) -> list[str]:
             account, identifier = naming.row["account_id"], naming.row["identifier_id"]
             erasure.counted[0].update({account} - {None})
             erasure.counted[1].update({identifier} - {None})
+            if naming.stays and str(identifier) in erasure.person.ids:
+                moved[event_id] = _strongest_left(naming, erasure.person)
     if event_type in OF_ACCOUNTS:
         emptied += stripped
     # what is left is another content than was published: '' stands for either
@@ -268,7 +271,18 @@ def _choose(cursor: Cursor, event_type: str, erasure: Erasure) -> list[str]:
         only = sorted(set(emptied) - set(stripped) - set(gone))
         _run(cursor, erasure, table, statement, {"ids": only})
     _strip(cursor, erasure, event_type, stripped, sorted(set(emptied) & set(stripped)))
+    for event_id, identifier in moved.items():
+        values = {"event_id": event_id, "identifier": identifier and str(identifier)}
+        cursor.execute(QUERIES["move_touch"], values)
+        erasure.counted[1].update({identifier} - {None})
     return gone
+
+
+def _strongest_left(naming: Naming, person: Person) -> UUID | None:
+    """Under which identifier a touch counts that stays without the person."""
+    gone = set(person.identifiers)
+    left = {kind: naming.row[kind] for kind in RANKS if (kind, naming.row[kind]) not in gone}
+    return strongest_identifier(EVENT_TYPES["touch"].model_construct(**left))
 
 
 def _strip(

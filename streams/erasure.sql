@@ -53,6 +53,10 @@ where c.relkind in ('r', 'p') and n.nspname = any(%(schemas)s)
   )
 order by 1, 2, 3
 
+-- name: move_touch
+-- Count a touch that stays under an identifier that is left to it.
+update stream.touches set identifier_id = %(identifier)s where event_id = %(event_id)s
+
 -- name: detach
 -- Let go of identifiers that are to be deleted.
 update stream.identifiers

@@ -13,6 +13,7 @@ import orjson
 
 from bizops.database import Cursor, load_queries
 from bizops.events import EVENT_TYPES, FORMER_FIELDS, AnyEvent
+from streams.guards import load_guards
 from streams.records import Accepted, DeadLetter, Written
 from streams.suppression_key import Hasher
 from streams.tables import RANKS
@@ -150,7 +151,8 @@ def stands_without(
     """Whether an event stays, without what names a forgotten person.
 
     An account's event does. A person's does where it names somebody else and the forgotten
-    person's device only: it is somebody else's, and loses the device.
+    person's device only: it is somebody else's, and loses the device. What programs send when they
+    know nobody names nobody else.
 
     Parameters
     ----------
@@ -159,7 +161,8 @@ def stands_without(
     """
     if event_type in OF_ACCOUNTS:
         return True
-    left = {kind for kind, _ in others}
+    blocks = load_guards().blocks
+    left = {kind for kind, value in others if not blocks(value)}
     if not {kind for kind, _ in named} <= DEVICES or left <= DEVICES:
         return False
     return event_type == "touch" or len(left) + has_account > 1

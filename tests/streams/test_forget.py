@@ -226,6 +226,38 @@ def test_nobody_is_not_forgotten(text: str) -> None:
         parse_identifier(text)
 
 
+def test_a_placeholder_beside_a_device_is_nobody_else(company: Company) -> None:
+    """Stored or not yet: what names the forgotten device and nobody goes, or is not stored."""
+    some = records(
+        touch("p1", anonymous_id="cookie-ada-1", user_id="undefined"),
+        touch("p2", anonymous_id="cookie-ada-1", user_id="user-bob"),
+        identity("p3", anonymous_id="cookie-ada-1", user_id="user-ada-1"),
+        identity("p4", anonymous_id="cookie-ada-1", user_id="null", account_id="acme"),
+        identity("p5", user_id="user-bob", email="bob@example.com"),
+    )
+    company.write(some)
+    company.forget("anonymous_id:cookie-ada-1")
+    left = company.rows("select event_id from stream.touches union select event_id "
+                        "from stream.identities order by 1")  # fmt: skip
+    company.write(some)
+    again = company.rows("select event_id from stream.touches union select event_id "
+                         "from stream.identities order by 1")  # fmt: skip
+    assert left == again == [("p2",), ("p5",)]
+
+
+def test_a_touch_that_stays_counts_under_what_is_left(told: Company) -> None:
+    """A guard that was there when it was stored is gone: the device was the strongest then."""
+    told.rows("""update stream.touches set identifier_id =
+        (select id from stream.identifiers where value = 'cookie-ada-2') where event_id = 'b1'""")
+    told.forget(f"email:{ADA}")
+    assert told.rows("""select i.value from stream.touches t
+        join stream.identifiers i on i.id = t.identifier_id where event_id = 'b1'""") == [
+        ("bob@example.com",)
+    ]  # fmt: skip
+    assert told.rows("""select value, touches from stream.identifier_touches
+        join stream.identifiers on id = identifier_id""") == [("bob@example.com", 1)]  # fmt: skip
+
+
 def test_tables_of_others_in_the_same_database_are_left_alone(told: Company) -> None:
     told.rows("""
         create schema crm; create table crm.people (id uuid, lead_id text, event_id text);
