@@ -58,6 +58,20 @@ HANDLED = [
 ]  # fmt: skip
 """Tables of schema ``stream`` that are handled by what they are, not by their columns' names."""
 
+MAY_TELL = """
+properties <> '{}' and (
+    exists (
+        select from unnest(%(addresses)s) as address
+        where position(address in lower(properties::text)) > 0
+    )
+    or position('%%' in properties::text) > 0 and exists (
+        select from unnest(%(domains)s) as domain
+        where position(domain in lower(properties::text)) > 0
+    )
+)
+"""
+"""Whether properties may hold an address, percent-encoded too; `emails_in` says whether they do."""
+
 
 @dataclass
 class Erasure:
@@ -150,13 +164,8 @@ def naming_events(cursor: Cursor, event_type: str, person: Person) -> Iterator[N
     ]
     addresses = set(person.by_kind["email"])
     if has_properties and addresses:
-        values["addresses"] = sorted(addresses)
-        tests.append(
-            sql.SQL(
-                "properties <> '{}' and exists (select from unnest(%(addresses)s) as address "
-                "where position(address in lower(properties::text)) > 0)"
-            )
-        )
+        values |= {"addresses": sorted(addresses), "domains": _plain_domains(addresses)}
+        tests.append(sql.SQL(MAY_TELL))
     cursor.execute(
         sql.SQL("select {} from {} where {} order by event_id").format(
             sql.SQL(", ").join(map(sql.Identifier, table.columns)),
@@ -176,6 +185,12 @@ def naming_events(cursor: Cursor, event_type: str, person: Person) -> Iterator[N
         )
         if named or tells:
             yield Naming(row, bool(named), stays, tells)
+
+
+def _plain_domains(addresses: Iterable[str]) -> list[str]:
+    """What percent-encoding leaves of addresses; of a domain in other letters nothing."""
+    domains = {address.rpartition("@")[2] for address in addresses}
+    return sorted(domain if domain.isascii() else "%" for domain in domains)
 
 
 def naming_letters(cursor: Cursor, person: Person) -> Iterator[tuple[Any, ...]]:

@@ -3,9 +3,11 @@
 import json
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 import psycopg2
@@ -31,6 +33,7 @@ from streams.records import Record, Written
 from streams.replay import rebuild
 from streams.store import Store
 from streams.subject import parse_identifier
+from streams.suppression import emails_in
 from streams.suppression_key import SuppressionKeyError, find_key
 
 Event = dict[str, Any]
@@ -224,6 +227,48 @@ def test_nobody_is_not_forgotten(text: str) -> None:
     """What programs send when they know nobody stands in everybody's events."""
     with pytest.raises(UsageError, match="names nobody: programs send"):
         parse_identifier(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://x/u?email={}&utm=1", "mailto:{}?subject=hi", "call {}!", "{}/", "b@y.com|{}",
+        "https://x/?to=%22{}%22", "'{}'", "*{}*", "{{\"to\":\"{}\"}}", "..{}.", "a@{}", "{}_",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("address", ["o'brien@x.com", "ada%40x.com", "ADA@X.com", "%61da@x.com"])
+def test_an_address_is_found_in_whatever_text(text: str, address: str) -> None:
+    found = set(emails_in({"a": [text.format(address)]}))
+    assert unquote(address).lower() in found
+    assert set(emails_in({text.format(address): 1})) == found
+
+
+def test_a_long_text_is_searched_in_time_that_grows_with_it() -> None:
+    begun = time.process_time()
+    for text in ("/" * 300_000 + "@x.com", "@" * 300_000, "a@" + "a." * 300_000, "a /@x" * 60_000):
+        assert all(len(address) <= 401 for address in emails_in(text))
+    assert time.process_time() - begun < 10
+
+
+def test_an_address_within_a_text_is_taken_out_and_kept_out(company: Company) -> None:
+    texts = ["https://x/u?email=ada.lovelace%40example.com&utm=1", f"https://x/u?e={ADA}&utm=1",
+             f"mailto:{ADA}?subject=hi", "20% of people@example.com"]  # fmt: skip
+    some = records(
+        *(touch(f"t{n}", email="bob@example.com", properties={"url": text})
+          for n, text in enumerate(texts)),
+    )  # fmt: skip
+    stored = "select event_id, properties from stream.touches order by 1"
+    left = [("t0", {}), ("t1", {}), ("t2", {}), ("t3", {"url": texts[3]})]
+    company.write(some)
+    company.forget(f"email:{ADA}")
+    assert company.rows(stored) == left
+    company.rows(EMPTY)
+    company.write(some)
+    assert company.rows(stored) == left
+    letters = records(*(text.encode() for text in texts), first=100)
+    company.write(letters)
+    kept = company.rows("select payload is not null from stream.dead_letters order by kafka_offset")
+    assert kept == [(False,), (False,), (False,), (True,)]
 
 
 def test_a_placeholder_beside_a_device_is_nobody_else(company: Company) -> None:
