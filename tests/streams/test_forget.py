@@ -607,6 +607,12 @@ def test_the_export_goes_to_a_file_that_only_its_owner_reads(
     printed = json.loads(bizops("export", f"email:{ADA}").stdout)
     assert json.loads(file.read_text()) == printed
     assert isinstance(bizops("export", "email:x@example.com").exception, UsageError)
+    file.write_text("kept")
+    file.chmod(0o644)
+    refused = bizops("export", f"email:{ADA}", "--output", str(file))
+    assert isinstance(refused.exception, UsageError)
+    assert "is there already" in str(refused.exception)
+    assert file.read_text() == "kept"
 
 
 def test_the_command_restates_credit_so_that_it_still_sums_to_one(
