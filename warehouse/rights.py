@@ -23,7 +23,7 @@ MATRIX = """
 relation                       stream  attribute  transform  report  privacy
 public.schema_version          r       r          r          r       r
 stream.touches                 ra      r          -          -       rawd
-stream.revenue                 ra      r          r          r*      rawd
+stream.revenue                 ra      r          r*         r*      rawd
 stream.spend                   raw     r          r          r       rawd
 stream.identities              ra      r          -          -       rawd
 stream.accounts                raw     r          r          r       rawd
@@ -52,7 +52,7 @@ stream.identifier_persons      r       r          -          -       r
 stream.person_accounts         r       r          -          -       r
 stream.identifier_accounts     r       r          -          r       r
 stream.known_leads             -       r          r          r       r
-stream.resolved_touches        -       r          r          r*      r
+stream.resolved_touches        -       r          r*         r*      r
 attribution.runs               -       raw        r          r       rawd
 attribution.conversions        -       rawd       r          r       rawd
 attribution.credit             -       rawd       r          r       rawd
@@ -65,7 +65,7 @@ attribution.restatements       -       ra         -          r       rawd
 attribution.published_run      -       r          r          r       r
 """
 
-# what a report may see of tables that hold persons too: a column that is new is not in it
+# what reports and the marts may see of tables that hold persons too: a new column is not in it
 VISIBLE = {
     "stream.revenue": (
         "event_id", "occurred_at", "day_only", "received_at", "account_id", "kind", "iacv",

@@ -61,6 +61,25 @@ def test_every_table_is_named(database_url: str) -> None:
     assert named - {"public.schema_version"} == {name for (name,) in there}
 
 
+def test_reports_and_marts_see_no_person_in_a_table_or_through_a_view(database_url: str) -> None:
+    with opened(database_url) as connection:
+        make_roles(connection)
+    seen = rows(
+        database_url,
+        """
+        select r.rolname, c.relname, a.attname
+        from pg_class c
+        join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
+        cross join pg_roles r
+        where r.rolname in ('bizops_report', 'bizops_transform')
+            and c.relnamespace = 'stream'::regnamespace and c.relkind in ('r', 'p', 'v', 'm')
+            and a.attname in ('email', 'user_id', 'anonymous_id', 'device_id', 'properties')
+            and has_column_privilege(r.oid, c.oid, a.attnum, 'select')
+        """,
+    )
+    assert seen == []
+
+
 def test_a_right_is_in_the_table_or_it_is_not_there(database_url: str) -> None:
     """What was granted by hand is taken back; twice is the same as once."""
     granted = """
@@ -92,6 +111,7 @@ FORBIDDEN = [
     ("bizops_attribute", "delete from stream.touches"),
     ("bizops_attribute", "select * from stream.dead_letters"),
     ("bizops_transform", "select email from stream.touches"),
+    ("bizops_transform", "select user_id from stream.resolved_touches"),
     ("bizops_transform", "select * from stream.identifiers"),
     ("bizops_transform", "delete from attribution.credit"),
     ("bizops_report", "select email from stream.touches"),
