@@ -11,7 +11,20 @@ from psycopg2.extensions import cursor as Cursor  # noqa: N812
 
 from bizops.errors import ServiceError
 
-__all__ = ["Connection", "Cursor", "connect", "load_queries", "opened"]
+__all__ = [
+    "BUILT_SCHEMAS",
+    "WRITTEN_SCHEMAS",
+    "Connection",
+    "Cursor",
+    "connect",
+    "load_queries",
+    "opened",
+]
+
+WRITTEN_SCHEMAS = ("stream", "attribution")
+"""Schemas that migrations make."""
+BUILT_SCHEMAS = ("staging", "intermediate", "marts")
+"""Schemas in which dbt makes tables anew; of the database nothing else is ours."""
 
 BLOCK = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 

@@ -13,7 +13,13 @@ from uuid import UUID
 
 from psycopg2 import sql
 
-from bizops.database import Connection, Cursor, load_queries
+from bizops.database import (
+    BUILT_SCHEMAS,
+    WRITTEN_SCHEMAS,
+    Connection,
+    Cursor,
+    load_queries,
+)
 from bizops.errors import BizopsError
 from bizops.events import EVENT_TYPES, AnyEvent
 from bizops.settings import Settings
@@ -38,7 +44,7 @@ from streams.suppression import (
     texts_in,
 )
 from streams.suppression_key import Hasher, find_key, make_key
-from streams.tables import TABLES, Table
+from streams.tables import RANKS, TABLES, Table, strongest_identifier
 
 __all__ = ["Erasure", "Naming", "forget", "naming_events", "naming_letters"]
 
@@ -51,6 +57,20 @@ HANDLED = [
     "identifiers", "dead_letters", "suppressions", "erasures",
 ]  # fmt: skip
 """Tables of schema ``stream`` that are handled by what they are, not by their columns' names."""
+
+MAY_TELL = """
+properties <> '{}' and (
+    exists (
+        select from unnest(%(addresses)s) as address
+        where position(address in lower(properties::text)) > 0
+    )
+    or position('%%' in properties::text) > 0 and exists (
+        select from unnest(%(domains)s) as domain
+        where position(domain in lower(properties::text)) > 0
+    )
+)
+"""
+"""Whether properties may hold an address, percent-encoded too; `emails_in` says whether they do."""
 
 
 @dataclass
@@ -144,13 +164,8 @@ def naming_events(cursor: Cursor, event_type: str, person: Person) -> Iterator[N
     ]
     addresses = set(person.by_kind["email"])
     if has_properties and addresses:
-        values["addresses"] = sorted(addresses)
-        tests.append(
-            sql.SQL(
-                "properties <> '{}' and exists (select from unnest(%(addresses)s) as address "
-                "where position(address in lower(properties::text)) > 0)"
-            )
-        )
+        values |= {"addresses": sorted(addresses), "domains": _plain_domains(addresses)}
+        tests.append(sql.SQL(MAY_TELL))
     cursor.execute(
         sql.SQL("select {} from {} where {} order by event_id").format(
             sql.SQL(", ").join(map(sql.Identifier, table.columns)),
@@ -170,6 +185,12 @@ def naming_events(cursor: Cursor, event_type: str, person: Person) -> Iterator[N
         )
         if named or tells:
             yield Naming(row, bool(named), stays, tells)
+
+
+def _plain_domains(addresses: Iterable[str]) -> list[str]:
+    """What percent-encoding leaves of addresses; of a domain in other letters nothing."""
+    domains = {address.rpartition("@")[2] for address in addresses}
+    return sorted(domain if domain.isascii() else "%" for domain in domains)
 
 
 def naming_letters(cursor: Cursor, person: Person) -> Iterator[tuple[Any, ...]]:
@@ -241,6 +262,7 @@ def _choose(cursor: Cursor, event_type: str, erasure: Erasure) -> list[str]:
     gone: list[str] = []
     emptied: list[str] = []
     stripped: list[str] = []
+    moved: dict[str, UUID | None] = {}
     for naming in naming_events(cursor, event_type, erasure.person):
         event_id = naming.row["event_id"]
         if naming.tells:
@@ -251,6 +273,8 @@ def _choose(cursor: Cursor, event_type: str, erasure: Erasure) -> list[str]:
             account, identifier = naming.row["account_id"], naming.row["identifier_id"]
             erasure.counted[0].update({account} - {None})
             erasure.counted[1].update({identifier} - {None})
+            if naming.stays and str(identifier) in erasure.person.ids:
+                moved[event_id] = _strongest_left(naming, erasure.person)
     if event_type in OF_ACCOUNTS:
         emptied += stripped
     # what is left is another content than was published: '' stands for either
@@ -262,7 +286,18 @@ def _choose(cursor: Cursor, event_type: str, erasure: Erasure) -> list[str]:
         only = sorted(set(emptied) - set(stripped) - set(gone))
         _run(cursor, erasure, table, statement, {"ids": only})
     _strip(cursor, erasure, event_type, stripped, sorted(set(emptied) & set(stripped)))
+    for event_id, identifier in moved.items():
+        values = {"event_id": event_id, "identifier": identifier and str(identifier)}
+        cursor.execute(QUERIES["move_touch"], values)
+        erasure.counted[1].update({identifier} - {None})
     return gone
+
+
+def _strongest_left(naming: Naming, person: Person) -> UUID | None:
+    """Under which identifier a touch counts that stays without the person."""
+    gone = set(person.identifiers)
+    left = {kind: naming.row[kind] for kind in RANKS if (kind, naming.row[kind]) not in gone}
+    return strongest_identifier(EVENT_TYPES["touch"].model_construct(**left))
 
 
 def _strip(
@@ -301,9 +336,10 @@ def _strip(
 def _erase_places(cursor: Cursor, erasure: Erasure, events: Sequence[str]) -> None:
     """Everywhere else: whatever has a column that may hold an identifier or a deleted event."""
     named = [*PERSON_COLUMNS, "event_id", "touch_id"]
-    cursor.execute(QUERIES["places"], {"but": HANDLED, "named": named})
+    schemas = [*WRITTEN_SCHEMAS, *BUILT_SCHEMAS]
+    cursor.execute(QUERIES["places"], {"schemas": schemas, "but": HANDLED, "named": named})
     for schema, table, column, is_id, nullable in cursor.fetchall():
-        ours = schema in ("stream", "attribution")
+        ours = schema in WRITTEN_SCHEMAS
         if is_id:
             values: Iterable[str] = erasure.person.ids
             action = "delete from {0} where {1} = any(%(values)s::uuid[])"

@@ -41,15 +41,24 @@ select pg_try_advisory_xact_lock(7202615)
 
 -- name: places
 -- Columns outside the events that may tell of a person: identifiers by their id, or by name, and
--- references to events.
-select c.table_schema, c.table_name, c.column_name, c.udt_name = 'uuid', c.is_nullable = 'YES'
-from information_schema.columns c
-join information_schema.tables t using (table_schema, table_name)
-where t.table_type = 'BASE TABLE'
-  and c.table_schema <> 'information_schema' and not starts_with(c.table_schema, 'pg_')
-  and not (c.table_schema = 'stream' and c.table_name = any(%(but)s))
-  and (c.udt_name = 'uuid' or c.udt_name in ('text', 'varchar') and c.column_name = any(%(named)s))
+-- references to events. Those that whoever asks has no rights on too: forgetting fails on them,
+-- rather than leave somebody there.
+select n.nspname, c.relname, a.attname, a.atttypid = 'uuid'::regtype, not a.attnotnull
+from pg_attribute a
+join pg_class c on c.oid = a.attrelid
+join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p') and n.nspname = any(%(schemas)s)
+  and a.attnum > 0 and not a.attisdropped
+  and not (n.nspname = 'stream' and c.relname = any(%(but)s))
+  and (
+      a.atttypid = 'uuid'::regtype
+      or a.atttypid in ('text'::regtype, 'varchar'::regtype) and a.attname = any(%(named)s)
+  )
 order by 1, 2, 3
+
+-- name: move_touch
+-- Count a touch that stays under an identifier that is left to it.
+update stream.touches set identifier_id = %(identifier)s where event_id = %(event_id)s
 
 -- name: detach
 -- Let go of identifiers that are to be deleted.

@@ -7,6 +7,7 @@ from pydantic import TypeAdapter, ValidationError
 from bizops.database import Cursor, load_queries
 from bizops.errors import UsageError
 from bizops.fields import Email, Id
+from streams.guards import load_guards
 from streams.suppression import Identifier
 from streams.tables import RANKS, identifier_id
 
@@ -50,7 +51,8 @@ def parse_identifier(text: str) -> Identifier:
     Raises
     ------
     UsageError
-        If the kind is none, or no event could have such a value.
+        If the kind is none, no event could have such a value, or it is what programs send when
+        they know nobody: it would stand for everybody.
     """
     kind, colon, value = text.partition(":")
     if not colon or kind not in RANKS:
@@ -60,17 +62,24 @@ def parse_identifier(text: str) -> Identifier:
         )
     try:
         adapter = TypeAdapter[str](Email if kind == "email" else Id)
-        return kind, adapter.validate_python(value)
+        value = adapter.validate_python(value)
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
         raise UsageError(f"{text!r} names no person: the value {reason}") from None
+    if load_guards().blocks(value):
+        raise UsageError(f"{text!r} names nobody: programs send {value!r} when they know nobody")
+    return kind, value
 
 
 def find_person(cursor: Cursor, asked: Identifier) -> Person:
-    """All that is known to be one person's; of an unknown identifier, itself."""
+    """All that is known to be one person's; of an unknown identifier, itself.
+
+    A value that names nobody, stored before the guards knew it, is nobody's.
+    """
     own_id = str(identifier_id(*asked))
     cursor.execute(QUERIES["person"], (own_id,))
-    rows = cursor.fetchall()
+    blocks = load_guards().blocks
+    rows = [row for row in cursor.fetchall() if not blocks(row[2])]
     found = [(kind, value) for _, kind, value, _ in rows]
     ids = {own_id} | {row[0] for row in rows} | {row[3] for row in rows}
     identifiers = tuple(dict.fromkeys([*found, asked]))

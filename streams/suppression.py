@@ -7,12 +7,16 @@ left out; one of an account (revenue, opportunity) is stored without what names 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 
 from bizops.database import Cursor, load_queries
 from bizops.events import EVENT_TYPES, FORMER_FIELDS, AnyEvent
+from bizops.fields import MAX_ID_CHARACTERS
+from streams.guards import load_guards
 from streams.records import Accepted, DeadLetter, Written
 from streams.suppression_key import Hasher
 from streams.tables import RANKS
@@ -150,7 +154,8 @@ def stands_without(
     """Whether an event stays, without what names a forgotten person.
 
     An account's event does. A person's does where it names somebody else and the forgotten
-    person's device only: it is somebody else's, and loses the device.
+    person's device only: it is somebody else's, and loses the device. What programs send when they
+    know nobody names nobody else.
 
     Parameters
     ----------
@@ -159,7 +164,8 @@ def stands_without(
     """
     if event_type in OF_ACCOUNTS:
         return True
-    left = {kind for kind, _ in others}
+    blocks = load_guards().blocks
+    left = {kind for kind, value in others if not blocks(value)}
     if not {kind for kind, _ in named} <= DEVICES or left <= DEVICES:
         return False
     return event_type == "touch" or len(left) + has_account > 1
@@ -186,6 +192,9 @@ def _without(event: AnyEvent, named: set[Identifier], all_: set[Identifier]) -> 
 
 WORD = re.compile(r"[^\s\"'<>(),;:=\[\]{}\\]+")
 ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
+BEFORE_ADDRESS = re.compile(r"[\s\"<>(),;:\[\]\\]+")
+MAY_BEGIN_ADDRESS = re.compile(r"[!#$%&'*/=?^`{|}~]")
+DOMAIN = re.compile(r"[\w-]+(?:\.[\w-]+)*")
 KIND_PREFIX = re.compile(rf"(?:{'|'.join(RANKS)}):(.+)", re.DOTALL)
 
 
@@ -204,6 +213,7 @@ def texts_in(payload: bytes | None, key: bytes | None, *others: str | None) -> s
             found.add(text.strip())
             found.update(match[1].strip() for match in [KIND_PREFIX.fullmatch(text)] if match)
             found.update(word.strip(".") for word in WORD.findall(text))
+            found.update(_addresses(text))
     return found - {""}
 
 
@@ -217,15 +227,38 @@ def named_in(texts: set[str], identifiers: Iterable[Identifier]) -> bool:
 
 
 def emails_in(value: object) -> Iterator[str]:
-    """What reads like an e-mail address in a JSON value, in canonical spelling."""
+    """What reads like an e-mail address in a JSON value, in canonical spelling.
+
+    In doubt one too many: of ``o'brien@x.com`` what follows the quote too.
+    """
     if isinstance(value, str):
-        if "@" in value:
-            yield from (word.strip(".").lower() for word in WORD.findall(value) if "@" in word)
+        yield from _addresses(value)
     elif isinstance(value, dict | list):
         inner = [*value, *value.values()] if isinstance(value, dict) else value
         for one in inner:
-            if not isinstance(one, str) or "@" in one:
+            if not isinstance(one, str) or "@" in one or "%40" in one:
                 yield from emails_in(one)
+
+
+def _addresses(text: str) -> Iterator[str]:
+    """Every address in a text, as it stands and percent-decoded, from wherever it may begin.
+
+    >>> sorted(_addresses("?to=Ada%40Example.com&utm=1"))
+    ['?to=ada@example.com', 'ada@example.com', 'to=ada@example.com']
+    """
+    if "@" not in text and "%40" not in text:
+        return
+    decoded = unquote(text) if "%" in text else text
+    for one in (text,) if decoded == text else (text, decoded):
+        for before, after in pairwise(one.split("@")):
+            local = BEFORE_ADDRESS.split(before[-MAX_ID_CHARACTERS:])[-1]
+            domain = DOMAIN.match(after[:MAX_ID_CHARACTERS])
+            if local and domain:
+                at_domain = f"@{domain[0].rstrip('_-')}".lower()
+                yield local.strip(".").lower() + at_domain
+                for begin in MAY_BEGIN_ADDRESS.finditer(local):
+                    if rest := local[begin.end() :].strip("."):
+                        yield rest.lower() + at_domain
 
 
 def _leaves(value: object) -> Iterator[str]:

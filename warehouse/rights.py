@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-__all__ = ["OWNED_SCHEMAS", "RIGHTS", "ROLES", "TRANSFORM", "Right"]
+__all__ = ["RIGHTS", "ROLES", "TRANSFORM", "Right"]
 
 ROLES = {
     "bizops_stream": "brings events and who is who into the database: `bizops stream`",
@@ -15,8 +15,7 @@ ROLES = {
 """Roles that cannot log in themselves; a person or a service is granted one."""
 
 TRANSFORM = "bizops_transform"
-OWNED_SCHEMAS = ("staging", "intermediate", "marts")
-"""Schemas of the transform role; of the marts the report role reads whatever comes."""
+"""Owns the schemas that dbt builds; of the marts the report role reads whatever comes."""
 
 # a reads as in PostgreSQL's own lists: r select, a insert, w update, d delete, U usage; r* is
 # select on the columns of VISIBLE alone, - is nothing
@@ -24,7 +23,7 @@ MATRIX = """
 relation                       stream  attribute  transform  report  privacy
 public.schema_version          r       r          r          r       r
 stream.touches                 ra      r          -          -       rawd
-stream.revenue                 ra      r          r          r*      rawd
+stream.revenue                 ra      r          r*         r*      rawd
 stream.spend                   raw     r          r          r       rawd
 stream.identities              ra      r          -          -       rawd
 stream.accounts                raw     r          r          r       rawd
@@ -53,7 +52,7 @@ stream.identifier_persons      r       r          -          -       r
 stream.person_accounts         r       r          -          -       r
 stream.identifier_accounts     r       r          -          r       r
 stream.known_leads             -       r          r          r       r
-stream.resolved_touches        -       r          r          r*      r
+stream.resolved_touches        -       r          r*         r*      r
 attribution.runs               -       raw        r          r       rawd
 attribution.conversions        -       rawd       r          r       rawd
 attribution.credit             -       rawd       r          r       rawd
@@ -66,7 +65,7 @@ attribution.restatements       -       ra         -          r       rawd
 attribution.published_run      -       r          r          r       r
 """
 
-# what a report may see of tables that hold persons too: a column that is new is not in it
+# what reports and the marts may see of tables that hold persons too: a new column is not in it
 VISIBLE = {
     "stream.revenue": (
         "event_id", "occurred_at", "day_only", "received_at", "account_id", "kind", "iacv",

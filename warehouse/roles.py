@@ -10,15 +10,21 @@ import psycopg2
 from psycopg2 import sql
 from psycopg2.extensions import encrypt_password
 
-from bizops.database import Connection, Cursor, load_queries
+from bizops.database import (
+    BUILT_SCHEMAS,
+    WRITTEN_SCHEMAS,
+    Connection,
+    Cursor,
+    load_queries,
+)
 from bizops.errors import ServiceError, UsageError
-from warehouse.rights import OWNED_SCHEMAS, RIGHTS, ROLES, TRANSFORM
+from warehouse.rights import RIGHTS, ROLES, TRANSFORM
 
 __all__ = ["create_logins", "grant_rights", "make_roles", "roles_are_used"]
 
 QUERIES = load_queries("warehouse", "roles.sql")
-SCHEMAS = ("stream", "attribution")
 REPORT = "bizops_report"
+PRIVACY = "bizops_privacy"
 
 
 def make_roles(connection: Connection) -> list[str]:
@@ -66,7 +72,7 @@ def grant_rights(connection: Connection) -> None:
         for role in ROLES:
             cursor.execute(_text("grant connect, temporary on database {d} to {role}",
                                  d=database, role=role))  # fmt: skip
-            for schema in SCHEMAS:
+            for schema in WRITTEN_SCHEMAS:
                 names = {"schema": schema, "role": role}
                 cursor.execute(
                     _text("revoke all on all tables in schema {schema} from {role}", **names)
@@ -124,7 +130,7 @@ def create_logins(connection: Connection, file: Path) -> list[str]:
 
 def _own_schemas(cursor: Cursor) -> None:
     """The schemas of the marts, and all that is in them, belong to the transform role."""
-    for schema in OWNED_SCHEMAS:
+    for schema in BUILT_SCHEMAS:
         names = {"schema": schema, "role": TRANSFORM}
         if schema in _rows(cursor, "schemas", {}):
             cursor.execute(_text("alter schema {schema} owner to {role}", **names))
@@ -133,14 +139,19 @@ def _own_schemas(cursor: Cursor) -> None:
         for relation in _rows(cursor, "owned_by_others", names):
             own = "alter table {schema}.{relation} owner to {role}"
             cursor.execute(_text(own, relation=relation, **names))
-    names = {"schema": "marts", "reader": REPORT, "role": TRANSFORM}
+        _grant_built(cursor, schema, PRIVACY, "select, update, delete")
+    _grant_built(cursor, "marts", REPORT, "select")
+
+
+def _grant_built(cursor: Cursor, schema: str, to: str, privileges: str) -> None:
+    """Grant rights on all that dbt has built in a schema and will build there."""
     for grant in (
-        "grant usage on schema {schema} to {reader}",
-        "grant select on all tables in schema {schema} to {reader}",
+        "grant usage on schema {schema} to {to}",
+        f"grant {privileges} on all tables in schema {{schema}} to {{to}}",
         "alter default privileges for role {role} in schema {schema} "
-        "grant select on tables to {reader}",
+        f"grant {privileges} on tables to {{to}}",
     ):
-        cursor.execute(_text(grant, **names))
+        cursor.execute(_text(grant, schema=schema, to=to, role=TRANSFORM))
 
 
 def _login(role: str) -> str:

@@ -1,6 +1,7 @@
 """``bizops forget`` and ``bizops export``: what a person may ask for."""
 
 import json
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -77,9 +78,7 @@ def forget(
 
 def export(
     person: PersonArgument,
-    output: Annotated[
-        Path | None, typer.Option(help="File to write, which only you may read.")
-    ] = None,
+    output: Annotated[Path | None, typer.Option(help="New file, which only you may read.")] = None,
 ) -> None:
     """Write everything stored of a person as JSON, as they may ask for it.
 
@@ -102,8 +101,11 @@ def export(
         return
     text = json.dumps(content, indent=2, default=str) + "\n"
     try:
-        output.touch(mode=0o600)
-        output.write_text(text)
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as out:
+            out.write(text)
+    except FileExistsError:
+        raise UsageError(f"{output} is there already; name a new file for the export") from None
     except OSError as error:
         raise UsageError(f"{output} can't be written: {error}") from None
     print(f"wrote {output}", file=sys.stderr)

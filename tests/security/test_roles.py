@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 
-from bizops.database import connect, opened
+from bizops.database import BUILT_SCHEMAS, connect, opened
+from bizops.endpoints import Endpoints
 from bizops.errors import ServiceError, UsageError
 from bizops.simulation import simulate
 from streams.records import Record
@@ -60,6 +61,25 @@ def test_every_table_is_named(database_url: str) -> None:
     assert named - {"public.schema_version"} == {name for (name,) in there}
 
 
+def test_reports_and_marts_see_no_person_in_a_table_or_through_a_view(database_url: str) -> None:
+    with opened(database_url) as connection:
+        make_roles(connection)
+    seen = rows(
+        database_url,
+        """
+        select r.rolname, c.relname, a.attname
+        from pg_class c
+        join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
+        cross join pg_roles r
+        where r.rolname in ('bizops_report', 'bizops_transform')
+            and c.relnamespace = 'stream'::regnamespace and c.relkind in ('r', 'p', 'v', 'm')
+            and a.attname in ('email', 'user_id', 'anonymous_id', 'device_id', 'properties')
+            and has_column_privilege(r.oid, c.oid, a.attnum, 'select')
+        """,
+    )
+    assert seen == []
+
+
 def test_a_right_is_in_the_table_or_it_is_not_there(database_url: str) -> None:
     """What was granted by hand is taken back; twice is the same as once."""
     granted = """
@@ -91,6 +111,7 @@ FORBIDDEN = [
     ("bizops_attribute", "delete from stream.touches"),
     ("bizops_attribute", "select * from stream.dead_letters"),
     ("bizops_transform", "select email from stream.touches"),
+    ("bizops_transform", "select user_id from stream.resolved_touches"),
     ("bizops_transform", "select * from stream.identifiers"),
     ("bizops_transform", "delete from attribution.credit"),
     ("bizops_report", "select email from stream.touches"),
@@ -130,6 +151,31 @@ def stored(urls: Urls) -> Iterator[Callable[[], int]]:
     store.write(records)
     yield lambda: len(events)
     connection.close()
+
+
+def test_forgetting_reaches_what_dbt_built_before_and_after(
+    urls: Urls, database_url: str, stored: Callable[[], int], run: Run, services: Endpoints
+) -> None:
+    stored()
+    make = """
+        set role bizops_transform;
+        create table {0} as select event_id, 'ada' as lead_id from stream.resolved_touches limit 5
+    """
+    for schema in BUILT_SCHEMAS:
+        rows(urls["bizops_transform"], make.format(f"{schema}.after"))
+    rows(database_url, "create table marts.before (lead_id text)")
+    rows(database_url, "insert into marts.before values ('ada'), ('bob')")
+    with opened(database_url) as connection:
+        make_roles(connection)
+    done = run(
+        "forget", "lead_id:ada", "--yes", BIZOPS_DATABASE_URL=urls["bizops_privacy"],
+        BIZOPS_KAFKA=str(services.kafka),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "not restated" not in done.stderr
+    named = " union all ".join(f"select lead_id from {s}.after" for s in BUILT_SCHEMAS)
+    assert set(rows(database_url, named)) == {(None,)}
+    assert set(rows(database_url, "select lead_id from marts.before")) == {(None,), ("bob",)}
 
 
 @pytest.mark.slow

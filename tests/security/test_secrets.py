@@ -201,6 +201,15 @@ def test_no_secret_stands_in_the_repository() -> None:
     assert "env_var('DBT_ENV_SECRET_" in output["password"]  # dbt masks what is called so
 
 
+def test_the_key_of_a_container_outlives_it() -> None:
+    """`docker compose run --rm stream forget ...` makes the key in BIZOPS_HOME."""
+    assert "BIZOPS_HOME=/state" in (ROOT / "Dockerfile").read_text()
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    assert "state" in compose["volumes"]
+    for service in ("stream", "migrate"):
+        assert "state:/state" in compose["services"][service]["volumes"]
+
+
 def test_errors_of_ours_hold_no_settings() -> None:
     assert issubclass(UsageError, BizopsError)
     settings = Settings(home=Path("h"), database_url="postgresql://me:Geheim@h/db")

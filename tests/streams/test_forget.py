@@ -3,9 +3,11 @@
 import json
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 import psycopg2
@@ -32,6 +34,7 @@ from streams.records import Record, Written
 from streams.replay import rebuild
 from streams.store import Store
 from streams.subject import parse_identifier
+from streams.suppression import emails_in
 from streams.suppression_key import SuppressionKeyError, find_key
 
 Event = dict[str, Any]
@@ -216,6 +219,119 @@ def test_what_was_stripped_is_no_conflict_when_read_again_or_corrected(told: Com
     assert told.rows("select lead_id, properties from stream.revenue where event_id = 'r3'") == [
         (None, {})
     ]
+
+
+@pytest.mark.parametrize(
+    "text", ["user_id:null", "lead_id: UNDEFINED", "device_id:00000000-0000", "email:test@x.com"]
+)
+def test_nobody_is_not_forgotten(text: str) -> None:
+    """What programs send when they know nobody stands in everybody's events."""
+    with pytest.raises(UsageError, match="names nobody: programs send"):
+        parse_identifier(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://x/u?email={}&utm=1", "mailto:{}?subject=hi", "call {}!", "{}/", "b@y.com|{}",
+        "https://x/?to=%22{}%22", "'{}'", "*{}*", "{{\"to\":\"{}\"}}", "..{}.", "a@{}", "{}_",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("address", ["o'brien@x.com", "ada%40x.com", "ADA@X.com", "%61da@x.com"])
+def test_an_address_is_found_in_whatever_text(text: str, address: str) -> None:
+    found = set(emails_in({"a": [text.format(address)]}))
+    assert unquote(address).lower() in found
+    assert set(emails_in({text.format(address): 1})) == found
+
+
+def test_a_long_text_is_searched_in_time_that_grows_with_it() -> None:
+    begun = time.process_time()
+    for text in ("/" * 300_000 + "@x.com", "@" * 300_000, "a@" + "a." * 300_000, "a /@x" * 60_000):
+        assert all(len(address) <= 401 for address in emails_in(text))
+    assert time.process_time() - begun < 10
+
+
+def test_an_address_within_a_text_is_taken_out_and_kept_out(company: Company) -> None:
+    texts = ["https://x/u?email=ada.lovelace%40example.com&utm=1", f"https://x/u?e={ADA}&utm=1",
+             f"mailto:{ADA}?subject=hi", "20% of people@example.com"]  # fmt: skip
+    some = records(
+        *(touch(f"t{n}", email="bob@example.com", properties={"url": text})
+          for n, text in enumerate(texts)),
+    )  # fmt: skip
+    stored = "select event_id, properties from stream.touches order by 1"
+    left = [("t0", {}), ("t1", {}), ("t2", {}), ("t3", {"url": texts[3]})]
+    company.write(some)
+    company.forget(f"email:{ADA}")
+    assert company.rows(stored) == left
+    company.rows(EMPTY)
+    company.write(some)
+    assert company.rows(stored) == left
+    letters = records(*(text.encode() for text in texts), first=100)
+    company.write(letters)
+    kept = company.rows("select payload is not null from stream.dead_letters order by kafka_offset")
+    assert kept == [(False,), (False,), (False,), (True,)]
+
+
+def test_a_placeholder_beside_a_device_is_nobody_else(company: Company) -> None:
+    """Stored or not yet: what names the forgotten device and nobody goes, or is not stored."""
+    some = records(
+        touch("p1", anonymous_id="cookie-ada-1", user_id="undefined"),
+        touch("p2", anonymous_id="cookie-ada-1", user_id="user-bob"),
+        identity("p3", anonymous_id="cookie-ada-1", user_id="user-ada-1"),
+        identity("p4", anonymous_id="cookie-ada-1", user_id="null", account_id="acme"),
+        identity("p5", user_id="user-bob", email="bob@example.com"),
+    )
+    company.write(some)
+    company.forget("anonymous_id:cookie-ada-1")
+    left = company.rows("select event_id from stream.touches union select event_id "
+                        "from stream.identities order by 1")  # fmt: skip
+    company.write(some)
+    again = company.rows("select event_id from stream.touches union select event_id "
+                         "from stream.identities order by 1")  # fmt: skip
+    assert left == again == [("p2",), ("p5",)]
+
+
+def test_a_touch_that_stays_counts_under_what_is_left(told: Company) -> None:
+    """A guard that was there when it was stored is gone: the device was the strongest then."""
+    told.rows("""update stream.touches set identifier_id =
+        (select id from stream.identifiers where value = 'cookie-ada-2') where event_id = 'b1'""")
+    told.forget(f"email:{ADA}")
+    assert told.rows("""select i.value from stream.touches t
+        join stream.identifiers i on i.id = t.identifier_id where event_id = 'b1'""") == [
+        ("bob@example.com",)
+    ]  # fmt: skip
+    assert told.rows("""select value, touches from stream.identifier_touches
+        join stream.identifiers on id = identifier_id""") == [("bob@example.com", 1)]  # fmt: skip
+
+
+def test_tables_of_others_in_the_same_database_are_left_alone(told: Company) -> None:
+    told.rows("""
+        create schema crm; create table crm.people (id uuid, lead_id text, event_id text);
+        insert into crm.people select id, 'lead-4711', 't1' from stream.identifiers;
+        create schema marts; create table marts.leads (lead_id text, touches integer);
+        insert into marts.leads values ('lead-4711', 3), ('lead-bob', 1)""")
+    theirs = told.rows("select * from crm.people")
+    told.forget(f"email:{ADA}")
+    assert told.rows("select * from crm.people") == theirs
+    assert told.rows("select * from marts.leads order by 1") == [("lead-bob", 1), (None, 3)]
+
+
+def test_what_may_not_be_looked_at_is_not_passed_over(told: Company) -> None:
+    """Who has no right on a table is told so; nothing is erased."""
+    told.rows("""
+        create schema marts; create table marts.leads (lead_id text);
+        create role forgets_only;
+        grant all on all tables in schema stream, attribution to forgets_only;
+        grant usage on all sequences in schema stream to forgets_only;
+        grant usage on schema stream, attribution, marts to forgets_only""")
+    connection = psycopg2.connect(told.url, options="-c role=forgets_only")
+    try:
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege, match="leads"):
+            forget(connection, told.settings, ("email", ADA))
+    finally:
+        connection.close()
+        told.rows("drop owned by forgets_only; drop role forgets_only")
+    assert told.rows("select count(*) from stream.touches") == [(5,)]
 
 
 def test_counted_before_as_done_after(told: Company) -> None:
@@ -516,6 +632,12 @@ def test_the_export_goes_to_a_file_that_only_its_owner_reads(
     printed = json.loads(bizops("export", f"email:{ADA}").stdout)
     assert json.loads(file.read_text()) == printed
     assert isinstance(bizops("export", "email:x@example.com").exception, UsageError)
+    file.write_text("kept")
+    file.chmod(0o644)
+    refused = bizops("export", f"email:{ADA}", "--output", str(file))
+    assert isinstance(refused.exception, UsageError)
+    assert "is there already" in str(refused.exception)
+    assert file.read_text() == "kept"
 
 
 def test_the_command_restates_credit_so_that_it_still_sums_to_one(

@@ -105,3 +105,8 @@ def test_variables_that_the_page_names_are_read() -> None:
     source = "".join(path.read_text() for path in (DOCS.parent / "bizops").rglob("*.py"))
     for variable in set(re.findall(r"BIZOPS_\w+", PAGE)):
         assert variable in source, variable
+
+
+def test_a_gap_found_before_the_first_scrape_is_told() -> None:
+    """Prometheus sees no increase of a counter that is 1 when it is scraped first."""
+    assert EXPRESSIONS["StreamOffsetGap"] == "sum by (type) (bizops_stream_offset_gaps_total) > 0"

@@ -1,6 +1,10 @@
 -- one row per touch, with the lead and the account it belongs to by all that is known now
 with touches as (
-    select * from {{ source('stream', 'resolved_touches') }}
+    -- those that its role may read
+    select
+        event_id, occurred_at, day_only, channel, campaign_id, account_id, person_id, lead_id,
+        touch_type, collateral_id
+    from {{ source('stream', 'resolved_touches') }}
 ),
 
 leads as (
