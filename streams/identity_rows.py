@@ -33,6 +33,7 @@ QUERIES = load_queries("streams", "identity.sql")
 LOCK_AND_EPOCH = ";".join(QUERIES[name] for name in ("lock_shared", "epoch"))
 ADD_EDGES = ";".join(QUERIES[name] for name in ("find_dirty", "lock_dirty", "add_edges"))
 SET_PARENTS = ";".join(QUERIES[name] for name in ("find_members", "find_parents", "set_parents"))
+FORMER = {"accounts": "former_accounts", "opportunities": "former_opportunities"}
 
 
 def create_identity_staging(cursor: Cursor) -> None:
@@ -70,8 +71,8 @@ def save_facts(cursor: Cursor, facts: Facts, known: Known | None = None) -> None
 
 def note_former(cursor: Cursor, table: str) -> None:
     """Note, before staged events correct stored ones, whom these alone gave an account."""
-    if (query := f"former_{table}") in QUERIES:
-        cursor.execute(QUERIES[query])
+    if table in FORMER:
+        cursor.execute(QUERIES[FORMER[table]])
 
 
 def mark_former(cursor: Cursor) -> None:
