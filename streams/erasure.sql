@@ -69,11 +69,10 @@ where parent_id = any(%(ids)s::uuid[]) or merged_into = any(%(ids)s::uuid[])
 delete from stream.identifiers where id = any(%(ids)s::uuid[])
 
 -- name: orphans
--- Of some identifiers those that nothing says anything of any more.
+-- Of some identifiers those that nothing says anything of any more; opportunities make none.
 select i.id::text from stream.identifiers i
 where i.id = any(%(ids)s::uuid[])
   and not exists (select from stream.touches t where t.identifier_id = i.id)
-  and not exists (select from stream.opportunities o where o.identifier_id = i.id)
   and not exists (select from stream.account_links l where l.identifier_id = i.id)
   and not exists (select from stream.identity_edges e where e.lower_id = i.id)
   and not exists (select from stream.identity_edges e where e.higher_id = i.id)
