@@ -289,7 +289,7 @@ def _choose(cursor: Cursor, event_type: str, erasure: Erasure) -> list[str]:
     for event_id, identifier in moved.items():
         values = {"event_id": event_id, "identifier": identifier and str(identifier)}
         cursor.execute(QUERIES["move_touch"], values)
-        erasure.counted[1].update({identifier} - {None})
+        erasure.counted[1].update([identifier] if identifier else [])
     return gone
 
 

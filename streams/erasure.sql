@@ -7,8 +7,8 @@ where p.person_id = (select person_id from stream.identifier_persons where ident
 order by i.rank desc, i.kind, i.value
 
 -- name: neighbours
--- Identifiers of others that facts or operators join to the person's, that are derived from them, or of which
--- an event was the first to speak that is to go.
+-- Identifiers of others that facts or operators join to the person's, that are derived from them,
+-- or of which an event was the first to speak that is to go.
 select id::text from (
     select higher_id as id from stream.identity_edges where lower_id = any(%(ids)s::uuid[])
     union
@@ -72,7 +72,7 @@ where parent_id = any(%(ids)s::uuid[]) or merged_into = any(%(ids)s::uuid[])
 delete from stream.identifiers where id = any(%(ids)s::uuid[])
 
 -- name: orphans
--- Of some identifiers those that nothing says anything of any more; deals make none known.
+-- Of some identifiers those that nothing says anything of any more; opportunities make none.
 select i.id::text from stream.identifiers i
 where i.id = any(%(ids)s::uuid[])
   and not exists (select from stream.touches t where t.identifier_id = i.id)
