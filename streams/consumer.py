@@ -3,8 +3,9 @@
 Stock faust-streaming 0.15.3 commits past events that were never acknowledged: it compares acked
 offsets with the committed one as if that were the last read rather than the next to read, so that
 with 31 committed and 32, 33 acked it commits 34, over the unacked 31; and a group without a
-committed offset skips any hole at its head (faust issue 606). Here the order of delivery is kept
-instead: a partition's offset moves to just before the first delivered item that is not acked.
+committed offset skips any hole at its head (faust issue 606), and what it fetched in a rebalance.
+Here the order of delivery is kept instead: a partition's offset moves to just before the first
+delivered item that is not acked.
 
 Stock Faust also makes four tasks a message. Here the records fetched from one partition travel as
 one item, whose acknowledgement covers them all: docs/decisions/0002 has the measurements.
@@ -17,7 +18,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
+from aiokafka.consumer.fetcher import Fetcher, FetchResult, OffsetResetStrategy, PartitionRecords
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -57,7 +58,7 @@ class LosslessConsumer(driver.Consumer):
         self.delivered: dict[TP, deque[Any]] = defaultdict(deque)
         self._handled: dict[TP, int] = {}  # the offset that may be committed
         self._fetched: dict[TP, int] = {}  # the offset after the last one fetched
-        self._expected: dict[TP, int] = {}  # the offset after the last one handed over
+        self._expected: dict[TP, int] = {}  # the first offset that is not handed over
         super().__init__(*args, **kwargs)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
@@ -112,11 +113,11 @@ class LosslessConsumer(driver.Consumer):
         """Remember what was fetched; returns whether it follows on all that was handed over.
 
         Offsets that the log itself lacks (transaction markers, compaction) are no gap: they were
-        never fetched.
+        never fetched. The first records of an assignment are expected as soon as they are fetched.
         """
-        fetched, expected = self._fetched.get(tp), self._expected.get(tp)
+        fetched, expected = self._fetched.get(tp), self._expected.setdefault(tp, first)
         self._fetched[tp] = last + 1
-        return fetched is None or expected is None or first <= expected or fetched == expected
+        return fetched is None or first <= expected or fetched == expected
 
     def note_delivery(self, tp: TP, first: int, item: Any, continued: bool) -> None:
         """Put an item in line for its acknowledgement, before it leaves for the stream.
@@ -193,8 +194,16 @@ class LosslessConsumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Forget partitions that may go to another worker."""
         await super().on_partitions_revoked(revoked)
+        self._forget(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Forget those of others: a fetch from before may have been noted after they went."""
+        self._forget({*self.delivered, *self._fetched} - assigned)
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def _forget(self, partitions: set[TP]) -> None:
         with ack_lock:
-            for tp in revoked:
+            for tp in partitions:
                 self.delivered.pop(tp, None)
                 self._handled.pop(tp, None)
                 self._fetched.pop(tp, None)
@@ -283,8 +292,23 @@ class PromptFetcher(Fetcher):  # type: ignore[misc]
         """What the constructor was given is not heeded."""
 
 
+async def seek_to_committed(consumer: Any) -> dict[Any, int | None]:
+    """Go back to what is committed, and to the first record where nothing is.
+
+    Faust does so after each rebalance, since what was fetched before its streams ran again was
+    dropped. aiokafka leaves a partition without a committed offset, or with 0, where it is: what
+    was dropped would be skipped for good.
+    """
+    committed: dict[Any, int | None] = await consumer.seek_to_committed()
+    here = consumer.assignment()  # another rebalance may have begun: it is followed by a seek too
+    first = [tp for tp, offset in committed.items() if not offset and tp in here]
+    if first:
+        consumer._fetcher.request_offset_reset(first, OffsetResetStrategy.EARLIEST)
+    return committed
+
+
 class PromptThread(driver.AIOKafkaConsumerThread):
-    """Faust's consumer thread with :class:`PromptFetcher`."""
+    """Faust's consumer thread with :class:`PromptFetcher`, and seeks that leave nothing out."""
 
     async def on_start(self) -> None:
         """Start the consumer, and change its fetcher before anything is assigned to it."""
@@ -292,6 +316,10 @@ class PromptThread(driver.AIOKafkaConsumerThread):
         fetcher = self._ensure_consumer()._fetcher
         fetcher.answered_at = {}
         fetcher.__class__ = PromptFetcher
+
+    async def seek_to_committed(self) -> Any:
+        """Where each partition goes on, by what Kafka holds for the group."""
+        return await self.call_thread(seek_to_committed, self._ensure_consumer())
 
 
 class LosslessTransport(driver.Transport):

@@ -25,6 +25,8 @@ def save_progress(
 ) -> None:
     """Note the offset after the last record of each partition, and any gap before the first.
 
+    A partition is expected from 0 on: where Kafka kept only the end of it, that is told once.
+
     Raises
     ------
     DeadLetterLimit
@@ -41,8 +43,8 @@ def save_progress(
     rows = []
     for partition, found in sorted(offsets.items()):
         expected, recent = stored.get(partition, (None, Recent()))
-        if expected is not None and found[0] > expected:
-            written.gaps.append((*partition, expected, found[0]))
+        if found[0] > (expected or 0):
+            written.gaps.append((*partition, expected or 0, found[0]))
         # counted once, however often it is read
         new = sorted({offset for offset in found if expected is None or offset >= expected})
         reasons = dead.get(partition, {})

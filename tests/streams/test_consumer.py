@@ -151,6 +151,39 @@ def test_records_fetched_and_not_handed_over_end_the_process(consumer: Any) -> N
         consumer.note_delivery(PARTITION, 9, Item(9), continued)
 
 
+def test_records_dropped_before_any_was_handed_over_end_the_process(consumer: Any) -> None:
+    """The first fetch of an assignment falls into the rebalance, and nothing goes back to it."""
+    consumer.note_fetch(PARTITION, 0, 8)
+    continued = consumer.note_fetch(PARTITION, 9, 9)
+    with pytest.raises(DeliveryGap, match="offset 0"):
+        consumer.note_delivery(PARTITION, 9, Item(9), continued)
+
+
+def test_records_dropped_and_fetched_again_are_no_gap(consumer: Any) -> None:
+    consumer.note_fetch(PARTITION, 5, 8)
+    deliver(consumer, 5, 9)
+
+
+def test_a_partition_that_was_with_another_worker_may_go_on_anywhere(consumer: Any) -> None:
+    """A fetch from before the rebalance can be noted after the partition went."""
+
+    async def not_waited_for(*_: Any) -> None: ...
+
+    consumer._on_partitions_revoked = consumer._on_partitions_assigned = not_waited_for
+    consumer.app.on_rebalance_return = lambda: None
+    deliver(consumer, 5)
+
+    async def away_and_back() -> None:
+        await consumer.on_partitions_revoked({PARTITION})
+        consumer.note_fetch(PARTITION, 6, 8)
+        await consumer.on_partitions_assigned({TP("touches", 1)})
+        await consumer.on_partitions_revoked({TP("touches", 1)})
+        await consumer.on_partitions_assigned({PARTITION})
+
+    asyncio.run(away_and_back())
+    deliver(consumer, 2_000)
+
+
 def test_acknowledging_twice_is_once(consumer: Any) -> None:
     (item,) = deliver(consumer, 5)
     assert consumer.ack(item)

@@ -7,18 +7,23 @@ do in its place can go.
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import faust
 import pytest
+from aiokafka import AIOKafkaConsumer
 from faust import Event
 from faust.transport.conductor import ConductorCompiler
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
+from kafka import KafkaProducer
 
-from streams.consumer import LosslessConsumer
+from bizops.settings import Settings
+from bizops.topics import ensure_topics
+from streams.consumer import LosslessConsumer, seek_to_committed
 
 PARTITION = TP("touches", 0)
 
@@ -206,6 +211,44 @@ def test_stock_commits_over_what_was_not_acknowledged_and_ours_does_not(
         for offset in acked:
             consumer.ack(messages[offset])
         assert consumer._new_offset(PARTITION) == expected, kind
+
+
+def test_stock_skips_what_a_fresh_group_fetched_in_a_rebalance_and_ours_goes_back(
+    settings: Settings,
+) -> None:
+    """Faust drops it and seeks to what is committed: aiokafka does not, where nothing is."""
+    kafka = settings.kafka
+    assert kafka
+    (topic,) = ensure_topics(settings, kafka, ["spend"])
+    with closing(KafkaProducer(bootstrap_servers=kafka)) as producer:
+        for number in range(5):
+            producer.send(topic, b"%d" % number)
+        producer.flush()
+
+    async def read_again(seek: Callable[[Any], Any]) -> list[bytes]:
+        consumer = AIOKafkaConsumer(
+            topic,
+            bootstrap_servers=kafka,
+            group_id=f"{topic}-{seek.__qualname__}",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+        )
+        await consumer.start()
+        try:
+            dropped = [record.value for record in await _some(consumer, 10.0)]
+            assert dropped == [b"0", b"1", b"2", b"3", b"4"]
+            await seek(consumer)
+            return [record.value for record in await _some(consumer, 2.0)]
+        finally:
+            await consumer.stop()
+
+    assert asyncio.run(read_again(AIOKafkaConsumer.seek_to_committed)) == []
+    assert asyncio.run(read_again(seek_to_committed)) == [b"0", b"1", b"2", b"3", b"4"]
+
+
+async def _some(consumer: Any, seconds: float) -> list[Any]:
+    fetched = await consumer.getmany(timeout_ms=int(seconds * 1000))
+    return [record for records in fetched.values() for record in records]
 
 
 async def _nothing(*_: Any, **__: Any) -> None: ...
