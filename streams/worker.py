@@ -48,6 +48,7 @@ FETCH_EVENTS = 4000  # at most so many records an item
 BATCH_EVENTS = 8000  # a transaction takes no further item from so many records on
 BUFFERED_ITEMS = 16
 METADATA_AGE_MS = 10_000  # aiokafka asks an old leader for offsets until it looks again: 5 min
+HEARTBEAT_S = 1.0  # a worker hears of others that join and leave only when it sends one
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 5.0
 EXIT_FAILED = 70
 
@@ -122,7 +123,7 @@ def build_app(settings: Settings, endpoints: Endpoints) -> tuple[Any, Watch]:
         consumer_auto_offset_reset="earliest",
         broker_commit_interval=0.5,
         broker_session_timeout=settings.session_timeout_s,
-        broker_heartbeat_interval=settings.session_timeout_s / 5,
+        broker_heartbeat_interval=min(HEARTBEAT_S, settings.session_timeout_s / 5),
         broker_max_poll_records=FETCH_EVENTS,
         consumer_metadata_max_age_ms=METADATA_AGE_MS,
     )

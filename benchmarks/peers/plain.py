@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from operator import itemgetter
 
 import orjson
+import psycopg2
 
 from benchmarks.peers.contestant import PLAIN_COLUMNS
 from bizops.database import Connection
@@ -26,12 +27,16 @@ def create_plain(connection: Connection, table: str) -> None:
 
 
 class PlainTable:
-    """COPY into a temporary table and one insert, without a word about what the events mean."""
+    """COPY into the table, without a word about what the events mean.
+
+    A batch of which a row stands already, as after a kill, goes through a temporary table instead.
+    """
 
     def __init__(self, connection: Connection, table: str) -> None:
         self.connection = connection
         self.values = itemgetter(*PLAIN_COLUMNS)
         columns = ", ".join(PLAIN_COLUMNS)
+        self.copy = f"copy {table} ({columns}) from stdin"
         self.insert = (
             f"insert into {table} ({columns}) select distinct on (event_id) {columns} "
             "from staging_plain order by event_id on conflict do nothing"
@@ -48,6 +53,10 @@ class PlainTable:
         text = "\n".join(["\t".join(values(loads(payload))) for payload in payloads])
         if "\\" in text or text.count("\t") % (len(PLAIN_COLUMNS) - 1):
             raise ValueError("an event of the benchmark needs no escaping")
-        with self.connection, self.connection.cursor() as cursor:
-            cursor.copy_expert("copy staging_plain from stdin", io.StringIO(text + "\n"))
-            cursor.execute(self.insert)
+        try:
+            with self.connection, self.connection.cursor() as cursor:
+                cursor.copy_expert(self.copy, io.StringIO(text + "\n"))
+        except psycopg2.errors.UniqueViolation:
+            with self.connection, self.connection.cursor() as cursor:
+                cursor.copy_expert("copy staging_plain from stdin", io.StringIO(text + "\n"))
+                cursor.execute(self.insert)
