@@ -7,6 +7,7 @@ from bizops.database import Connection
 __all__ = ["fill"]
 
 STEP = 5_000_000
+FILLED = ("touches", "identifiers", "identifier_touches")
 
 
 def fill(connection: Connection, events: int) -> float:
@@ -21,15 +22,16 @@ def fill(connection: Connection, events: int) -> float:
         cursor.execute("set maintenance_work_mem = '1GB'")
         cursor.execute("set max_parallel_maintenance_workers = 2")
         cursor.execute("set synchronous_commit = off")
-        restore = _drop_indexes(cursor, "touches") + _drop_indexes(cursor, "identifiers")
+        restore = [make for table in FILLED for make in _drop_indexes(cursor, table)]
         for first in range(0, events, STEP):
             last = min(first + STEP, events) - 1
             cursor.execute(TOUCHES, {"first": first, "last": last, "visitors": events // 5})
         cursor.execute(IDENTIFIERS, {"visitors": events // 5})
+        cursor.execute(COUNTED)
         for statement in restore:
             cursor.execute(statement)
-        cursor.execute("analyze stream.touches")
-        cursor.execute("analyze stream.identifiers")
+        for table in FILLED:
+            cursor.execute(f"analyze stream.{table}")
         cursor.execute("checkpoint")
     connection.autocommit = False
     return time.monotonic() - began
@@ -50,6 +52,11 @@ IDENTIFIERS = """
 insert into stream.identifiers (id, kind, value, rank)
 select md5('past-' || n)::uuid, 'anonymous_id', 'past-' || n, 0
 from generate_series(0::bigint, %(visitors)s - 1) as n
+"""
+
+COUNTED = """
+insert into stream.identifier_touches
+select id, 'email', 5, '2025-01-01', '2025-12-31' from stream.identifiers
 """
 
 
