@@ -15,10 +15,11 @@ import numpy as np
 
 from attribution.credit import bayesian_credit, incremental, rule_credit
 from attribution.features import Features, build_features
+from attribution.gates import hold_to_gates
 from attribution.journeys import Journeys, load_journeys
 from attribution.kept import Kept
 from attribution.leads import Leads, credit_leads, credit_leads_by_model, load_leads
-from attribution.model import load_priors
+from attribution.model import centres, load_priors
 from attribution.pairs import counted_pairs
 from attribution.posterior import CREDIT_DRAWS, Posterior, thinned, touch_intensity
 from attribution.publish import BAYESIAN, Findings, write_findings
@@ -252,7 +253,7 @@ class _Work:
         self._step("features_s")
         posterior = self._fit(features, journeys) if len(features.conversion) else None
         if posterior is not None and self.options.every_gate:
-            self._hold_to_gates(features, journeys, posterior)
+            self._hold(features, journeys, posterior)
         self._last = time.perf_counter()
         credit, draws = bayesian_credit(features, journeys.touches.unit, posterior)
         findings.credit[BAYESIAN], findings.draws = credit, draws
@@ -271,14 +272,27 @@ class _Work:
         )
         self.timings |= {name: round(value, 2) for name, value in seconds.items()}
         _name_campaigns(gates, journeys)
-        self.found["diagnostics"] = gates.summary
+        self.found["diagnostics"] = gates.summary | {
+            "activity_levels": features.activity_levels.tolist(),
+            "centres": list(centres(features)),
+        }
         self.found["artifact"] = str(_save(tree, run_folder(self.home, self.run_id)))
         if gates.failed:
             raise self._refusal(f"its draws do not pass: {'; '.join(gates.failed)}")
         return thinned(tree, features, seed=self.options.sampling.seed)
 
-    def _hold_to_gates(self, features: Features, journeys: Journeys, posterior: Posterior) -> None:
-        pass
+    def _hold(self, features: Features, journeys: Journeys, posterior: Posterior) -> None:
+        """Refuse a run that does not foresee what came, or less well than the published one."""
+        self.say("checking what it predicts")
+        self._last = time.perf_counter()
+        with opened(self.database_url, application="bizops-attribute") as connection:
+            found, failed = hold_to_gates(
+                connection, journeys, features, posterior, self.options.sampling.seed
+            )
+        self.found["diagnostics"] = self.found.get("diagnostics", {}) | found
+        self._step("gates_s")
+        if failed:
+            raise self._refusal("; ".join(failed))
 
     def _refusal(self, why: str) -> GateError:
         with opened(self.database_url) as connection:

@@ -1,24 +1,29 @@
 """Retraining under cron: what its exit codes say, and what it leaves alone."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from attribution import fit
+from attribution.expected import expected, measure
 from attribution.fit import Options, attribute, retrain
-from attribution.runs import exclusive, find_run, run_folder
+from attribution.risk import risk_spells
+from attribution.runs import exclusive, find_run, list_runs, run_folder
 from attribution.sampling import Gates, Sampling
 from bizops.database import opened
 from bizops.errors import BusyError, GateError
 
 from .conftest import Story, insert, query
-from .worlds import make_world
+from .worlds import make_world, plausible
 
 PUBLISHED = "select run_id from attribution.published_run"
 STATUSES = "select status, error from attribution.runs order by started_at, run_id"
@@ -200,3 +205,69 @@ def test_progress_is_told_in_numbers(settings):
         retrain(settings, settings.database_url, options, progress=lambda *n: told.append(n))
     assert told
     assert all(done <= total for done, total, _ in told)
+
+
+@pytest.fixture
+def without_sampling(settings, monkeypatch):
+    """A company, and fits that find what they are told to: baselines and effects, scaled."""
+    make_world(seed=3, accounts=120, customers=True).store(settings.database_url)
+    factor = [1.0]
+
+    def fitted(work, features, journeys):
+        work.found["diagnostics"] = {"activity_levels": features.activity_levels.tolist()}
+        found = plausible(features, draws=60, spread=0.3)
+        spells = risk_spells(journeys)[0]
+        cells = measure(journeys, features, spells, np.zeros_like(spells.account), 1)
+        scale = factor[0] * len(journeys.conversions)
+        scale /= expected(cells, found, features.unit_channel).mean()
+        return replace(found, baseline=found.baseline * scale, effect=found.effect * scale)
+
+    monkeypatch.setattr(fit._Work, "_fit", fitted)
+    return factor
+
+
+def test_a_run_that_does_not_foresee_what_came_is_not_published(settings, without_sampling):
+    url = settings.database_url
+    good = retrain(settings, url).run
+    assert good.diagnostics["held_out"] == {"not_compared": "no run is published"}
+    checks = good.diagnostics["checks"]
+    assert {check["kind"] for check in checks} == {
+        *("state", "activity", "channel", "no touch", "month")
+    }
+    assert not any(check["failed"] for check in checks)
+    again = retrain(settings, url, force=True).run
+    assert again.diagnostics["held_out"]["published"] == good.run_id
+    assert again.diagnostics["held_out"]["difference"] == pytest.approx(0, abs=1e-3)
+
+    without_sampling[0] = 3.0
+    with pytest.raises(GateError) as caught:
+        retrain(settings, url, force=True)
+    said = str(caught.value)
+    assert re.search(
+        r"check of state 'smb, prospects': \d+ conversions where \d+ \[\d+, \d+\] were expected,"
+        r" z -\d+\.\d \(within 4, or within 25%",
+        said,
+    )
+    assert re.search(r"check of month '2025-\d\d': .* and \d+ more of its kind", said)
+    assert "held-out log score -" in said
+    assert f"beside run {again.run_id} over 120 accounts" in said
+    assert f"run {again.run_id} stays published" in said
+    assert query(url, PUBLISHED) == [(again.run_id,)]
+    with opened(url) as connection:
+        failed = list_runs(connection)[0]
+    assert failed.status == "failed"
+    assert failed.error == said
+    assert failed.diagnostics["held_out"]["failed"]
+    assert query(
+        url, "select count(*) from attribution.credit where run_id = %s", failed.run_id
+    ) == [(0,)]  # fmt: skip
+    attribute(settings, url)  # its gates are the draws' alone
+
+
+def test_a_published_run_of_before_is_not_asked(settings, without_sampling):
+    first = retrain(settings, settings.database_url).run
+    query(settings.database_url, "update attribution.runs set diagnostics = '{}'")
+    again = retrain(settings, settings.database_url, force=True).run
+    assert again.diagnostics["held_out"] == {
+        "not_compared": f"run {first.run_id} kept no model that can be asked"
+    }
