@@ -179,6 +179,22 @@ select run_id, status, started_at, finished_at, data_until, settings, data, diag
 from attribution.runs
 where run_id = (select run_id from attribution.published_run)
 
+-- name: promote_run
+-- A run that was published before becomes the published one.
+update attribution.runs set status = 'published', published_at = clock_timestamp()
+where run_id = %s
+
+-- name: withdraw_run
+-- A run that is not to be published any more.
+update attribution.runs set status = 'withdrawn' where run_id = %s
+
+-- name: shares
+-- Draws of the model's shares, with what they are shares of.
+select d.channel, c.currency, c.iacv::double precision, array_send(d.shares)
+from attribution.credit_draws d
+join attribution.conversions c using (run_id, conversion_id)
+where run_id = %s
+
 -- name: list_runs
 -- The newest runs.
 select run_id, status, started_at, finished_at, data_until, settings, data, diagnostics, timings,

@@ -212,9 +212,11 @@ def find_run(connection: Connection, run_id: str) -> Run:
     return found[0]
 
 
-def channel_table(connection: Connection, run: Run) -> list[dict[str, Any]]:
+def channel_table(
+    connection: Connection, run: Run, model: str | None = None
+) -> list[dict[str, Any]]:
     """What a run credits to each channel over all time, by the model, or by last touch without."""
-    model = "last_touch" if run.settings.get("rules_only") else "bayesian"
+    model = model or ("last_touch" if run.settings.get("rules_only") else "bayesian")
     with connection.cursor() as cursor:
         cursor.execute(QUERIES["channel_table"], {"run_id": run.run_id, "model": model})
         rows = cursor.fetchall()

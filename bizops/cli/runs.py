@@ -11,6 +11,7 @@ from bizops.settings import Settings
 
 if TYPE_CHECKING:
     from attribution.runs import Run
+    from attribution.versions import Compared, Switch
     from bizops.database import Connection
 
 __all__ = ["channels_of", "print_channels", "print_run", "register"]
@@ -23,6 +24,9 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     runs.command("list")(list_)
     runs.command("show")(show)
+    runs.command("compare")(compare)
+    runs.command("promote")(promote)
+    runs.command("rollback")(rollback)
     app.add_typer(runs, name="runs")
 
 
@@ -32,23 +36,36 @@ def list_(
 ) -> None:
     """List runs, the newest first.
 
+    One is published: reports read it. Those before it are kept and can be promoted; one that was
+    rolled back is withdrawn.
+
     Example: bizops runs list --limit 5
     """
-    from attribution.runs import list_runs
+    from attribution.runs import list_runs, published_run
     from attribution.stale import count_stale
     from bizops.database import opened
 
     with opened(migrated_database(Settings.from_environment())) as connection:
         found = list_runs(connection, limit)
+        published = published_run(connection)
         stale = count_stale(connection)
     if form is Format.JSON:
-        print_json([vars(run) | _stale_of(run, stale) for run in found])
+        print_json(
+            [
+                vars(run)
+                | {"is_published": published is not None and run.run_id == published.run_id}
+                | _stale_of(run, stale)
+                for run in found
+            ]
+        )
         return
     for run in found:
         size = f"{run.data['conversions']:,} conversions" if run.data else ""
         note = run.error or _diagnostics(run)
         note += _stale_note(_stale_of(run, stale))
-        typer.echo(f"{run.run_id}  {run.status:<9}  {size:<20}  {note}".rstrip())
+        kept = run.status == "published" and (published is None or run.run_id != published.run_id)
+        status = "kept" if kept else run.status
+        typer.echo(f"{run.run_id}  {status:<9}  {size:<20}  {note}".rstrip())
     if not found:
         typer.echo("No runs yet: `bizops attribute` makes one.")
 
@@ -79,6 +96,92 @@ def show(
         for key, value in sorted((getattr(run, name) or {}).items()):
             typer.echo(f"  {name} {key}: {json.dumps(value)}")
     print_channels(channels)
+
+
+def compare(
+    first: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or how it begins.")],
+    second: Annotated[str, typer.Argument(metavar="RUN", help="Another one.")],
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Show two runs side by side: each channel's credit, how surely it changed, and what differs.
+
+    Example: bizops runs compare 20261121 20261122
+    """
+    from attribution.versions import compare_runs
+    from bizops.database import opened
+
+    with opened(migrated_database(Settings.from_environment())) as connection:
+        compared = compare_runs(connection, first, second)
+    if form is Format.JSON:
+        of = {"first": vars(compared.first), "second": vars(compared.second)}
+        print_json(vars(compared) | of)
+        return
+    _print_compared(compared)
+
+
+def promote(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or how it begins.")],
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Publish an older run again: reports read it at once, as it was.
+
+    Example: bizops runs promote 20261121T170501-ab12cd
+    """
+    from attribution.versions import promote as promote_run
+
+    database_url = migrated_database(Settings.from_environment())
+    _print_switch(promote_run(database_url, run_id), database_url, form)
+
+
+def rollback(form: FormatOption = Format.TABLE) -> None:
+    """Withdraw the published run: the one published before it is so again.
+
+    Example: bizops runs rollback
+    """
+    from attribution.versions import rollback as roll_back
+
+    database_url = migrated_database(Settings.from_environment())
+    _print_switch(roll_back(database_url), database_url, form)
+
+
+def _print_switch(switch: "Switch", database_url: str, form: Format) -> None:
+    from attribution.stale import count_stale
+    from bizops.database import opened
+
+    with opened(database_url) as connection:
+        stale = _stale_of(switch.run, count_stale(connection))
+    if form is Format.JSON:
+        before = switch.before.run_id if switch.before else None
+        print_json(vars(switch.run) | stale | {"before": before})
+        return
+    place = f", in place of run {switch.before.run_id}" if switch.before else ""
+    typer.echo(f"Run {switch.run.run_id} is published{place}.")
+    if count := stale["stale_conversions"]:
+        typer.echo(
+            f"  {count:,} conversions of it are stale, by what came since it read the timelines: "
+            "`bizops restate`"
+        )
+    typer.echo("  The marts are of the run before until `bizops transform`.")
+
+
+def _print_compared(compared: "Compared") -> None:
+    typer.echo(f"{'':<22}{compared.first.run_id:>26}{compared.second.run_id:>26}")
+    for figure in ("conversions", "iacv"):
+        typer.echo(f"\n{figure} ({compared.model}, 90 % intervals)")
+        for row in compared.channels:
+            beside = row[figure]
+            first, second = (
+                "{mean:,.0f} [{low:,.0f}, {high:,.0f}]".format(**beside[of])
+                for of in ("first", "second")
+            )
+            change = "{mean:+,.0f} [{low:+,.0f}, {high:+,.0f}]".format(**beside["difference"])
+            above = beside["probability_above_zero"]
+            sure = "" if above is None else f"  P(more) {above:.2f}"
+            money = f" {row['currency']}" if figure == "iacv" else ""
+            typer.echo(f"{row['channel']:<22}{first:>26}{second:>26}{change:>28}{sure}{money}")
+    typer.echo("\nnot the same" if compared.differences else "\nsettings and data are the same")
+    for name, (before, after) in compared.differences.items():
+        typer.echo(f"  {name}: {json.dumps(before)} -> {json.dumps(after)}")
 
 
 def channels_of(connection: "Connection", run: "Run") -> list[dict[str, Any]]:
