@@ -219,6 +219,24 @@ from attribution.credit_summary
 where run_id = %(run_id)s and model = %(model)s and dimension = 'channel' and period = 'all'
 order by channel = '(baseline)', iacv_mean desc, channel
 
+-- name: campaign_table
+-- What a run credits to each campaign over all time, the most first.
+select channel, campaign_id, currency, conversions_mean, conversions_low, conversions_high,
+    iacv_mean, iacv_low, iacv_high
+from attribution.credit_summary
+where run_id = %(run_id)s and model = %(model)s and dimension = 'campaign' and period = 'all'
+    and channel <> '(baseline)'
+order by iacv_mean desc, channel, campaign_id
+
+-- name: made_before
+-- The last run that was made before one, and published.
+select run_id
+from attribution.runs
+where status in ('published', 'withdrawn')
+    and (started_at, run_id) < (select started_at, run_id from attribution.runs where run_id = %s)
+order by started_at desc, run_id desc
+limit 1
+
 -- name: snapshot
 -- Which transactions this one sees the rows of.
 select pg_current_snapshot()::text, now()

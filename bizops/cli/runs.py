@@ -1,6 +1,7 @@
 """``bizops runs``: the fits so far, beside each other, and which of them is published."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -27,6 +28,7 @@ def register(app: typer.Typer) -> None:
     runs.command("compare")(compare)
     runs.command("promote")(promote)
     runs.command("rollback")(rollback)
+    runs.command("report")(report)
     app.add_typer(runs, name="runs")
 
 
@@ -144,6 +146,25 @@ def rollback(form: FormatOption = Format.TABLE) -> None:
     _print_switch(roll_back(database_url), database_url, form)
 
 
+def report(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Its id, or how it begins.")],
+    output: Annotated[Path, typer.Option(help="The folder; made if it is not there.")],
+) -> None:
+    """Write a run as two pages of HTML: statistics.html and, for those who spend, marketing.html.
+
+    The first has traces, ranks, energy, priors beside posteriors, predictive checks and their
+    calibration; the second what brought conversions, what changed, and what is not known.
+
+    Example: bizops runs report 20261122T170501-ab12cd --output report
+    """
+    from attribution.pages import write_pages
+    from bizops.database import opened
+
+    with opened(migrated_database(Settings.from_environment())) as connection:
+        for path in write_pages(connection, run_id, output):
+            typer.echo(path)
+
+
 def _print_switch(switch: "Switch", database_url: str, form: Format) -> None:
     from attribution.stale import count_stale
     from bizops.database import opened
@@ -165,21 +186,25 @@ def _print_switch(switch: "Switch", database_url: str, form: Format) -> None:
 
 
 def _print_compared(compared: "Compared") -> None:
-    typer.echo(f"{'':<22}{compared.first.run_id:>26}{compared.second.run_id:>26}")
-    for figure in ("conversions", "iacv"):
-        typer.echo(f"\n{figure} ({compared.model}, 90 % intervals)")
+    for figure, width in (("conversions", 24), ("iacv", 40)):
+        title = f"{figure} ({compared.model})"
+        ids = (compared.first.run_id, compared.second.run_id)
+        heads = "".join(f"{name:>{width}}" for name in (*ids, "difference"))
+        typer.echo(f"{title:<24}{heads}")
         for row in compared.channels:
             beside = row[figure]
-            first, second = (
+            cells = [
                 "{mean:,.0f} [{low:,.0f}, {high:,.0f}]".format(**beside[of])
                 for of in ("first", "second")
-            )
-            change = "{mean:+,.0f} [{low:+,.0f}, {high:+,.0f}]".format(**beside["difference"])
+            ]
+            cells.append("{mean:+,.0f} [{low:+,.0f}, {high:+,.0f}]".format(**beside["difference"]))
             above = beside["probability_above_zero"]
             sure = "" if above is None else f"  P(more) {above:.2f}"
             money = f" {row['currency']}" if figure == "iacv" else ""
-            typer.echo(f"{row['channel']:<22}{first:>26}{second:>26}{change:>28}{sure}{money}")
-    typer.echo("\nnot the same" if compared.differences else "\nsettings and data are the same")
+            line = "".join(f"{cell:>{width}}" for cell in cells)
+            typer.echo(f"{row['channel']:<24}{line}{sure}{money}")
+        typer.echo("")
+    typer.echo("not the same" if compared.differences else "settings and data are the same")
     for name, (before, after) in compared.differences.items():
         typer.echo(f"  {name}: {json.dumps(before)} -> {json.dumps(after)}")
 
