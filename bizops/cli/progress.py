@@ -25,6 +25,7 @@ def sampling_progress() -> Iterator[Callable[[int, int, int], None] | None]:
         TextColumn("{task.completed:,.0f} of {task.total:,.0f} draws{task.fields[note]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
+        redirect_stdout=False,
     )
     task = bar.add_task("", total=None, note="", visible=False)
 
