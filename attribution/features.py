@@ -12,15 +12,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.journeys import US_PER_DAY, Journeys, Revenue
-from attribution.kernels import HALF_LIVES_DAYS, elapsed, exposure, intensity
+from attribution.journeys import US_PER_DAY, Journeys
+from attribution.kernels import HALF_LIVES_DAYS, elapsed, intensity
 from attribution.pairs import Pairs, counted_pairs
+from attribution.risk import (
+    FORMER,
+    PROSPECT,
+    Spells,
+    account_states,
+    risk_spells,
+    row_sums,
+    summed_exposures,
+)
 
 __all__ = [
-    "CUSTOMER",
-    "PROSPECT",
     "Features",
-    "Spells",
     "Terms",
     "TouchExposures",
     "build_features",
@@ -31,22 +37,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-PROSPECT, CUSTOMER, FORMER = 0, 1, 2
 ACTIVITY_BINS = 10
-CHUNK = 1_000_000
-
-
-@dataclass(frozen=True)
-class Spells:
-    """Times for which an account is at risk in one state, by account; all of shape ``(spell,)``."""
-
-    account: IntArray
-    state: IntArray
-    start_us: IntArray
-    start_day_only: BoolArray
-    end_us: IntArray
-    end_day_only: BoolArray
-    is_first: BoolArray
 
 
 @dataclass(frozen=True)
@@ -140,11 +131,7 @@ def build_features(journeys: Journeys) -> Features:
     """Sum up journeys for the model."""
     conversions, units = journeys.conversions, len(journeys.units)
     touched = _touched(journeys)
-    state_before, state_after = account_states(journeys.revenue)
-    state = state_before[conversions.row]
-    at_risk = {PROSPECT, *(int(code) for code in np.unique(state))}
-    state = np.where(state == FORMER, PROSPECT, state)
-    spells = build_spells(journeys, state_after, at_risk)
+    spells, state = risk_spells(journeys)
     levels, account_activity = activity_bins(journeys)
     baselines, risk_days, baseline = _baselines(journeys, spells, account_activity, levels, state)
     touch_exposures = _touch_exposures(journeys, spells, account_activity)
@@ -154,7 +141,7 @@ def build_features(journeys: Journeys) -> Features:
     channels = tuple(sorted({channel for channel, _ in journeys.units}))
     return Features(
         **touched,
-        kernels=_summed(
+        kernels=row_sums(
             touched["touch_kernels"], touched["pair_of_touch"], len(touched["conversion"])
         ),
         state=state,
@@ -219,62 +206,6 @@ def _touched(journeys: Journeys) -> dict[str, Any]:
     }
 
 
-def account_states(revenue: Revenue) -> tuple[IntArray, IntArray]:
-    """State of the account just before and just after each revenue event, shape ``(event,)``.
-
-    An account is a customer from its first ``new`` until it churns, and a former one from there.
-    One whose first event is of another kind was a customer before the data began. Events of one
-    moment have one state before.
-    """
-    after = np.where(revenue.kind == "churn", FORMER, CUSTOMER).astype(np.int64)
-    before = np.concatenate(([PROSPECT], after[:-1])) if len(after) else after
-    first = np.diff(revenue.account, prepend=-1) != 0
-    before = np.where(first, np.where(revenue.kind == "new", PROSPECT, CUSTOMER), before)
-    moment = first | (np.diff(revenue.time_us, prepend=-1) != 0)
-    return before[np.maximum.accumulate(np.where(moment, np.arange(len(after)), 0))], after
-
-
-def build_spells(journeys: Journeys, state_after: IntArray, at_risk: set[int]) -> Spells:
-    """Cut each account's time from the start of its risk to the end of the data by its state.
-
-    Only the states in ``at_risk``, those in which anything was ever sold, are kept; a former
-    customer that is at risk is a prospect again.
-    """
-    revenue = journeys.revenue
-    accounts = np.arange(len(journeys.account_ids))
-    first_state = np.full(len(accounts), PROSPECT)
-    first = np.flatnonzero(np.diff(revenue.account, prepend=-1))
-    known = revenue.kind[first] != "new"
-    first_state[revenue.account[first[known]]] = CUSTOMER
-
-    account = np.concatenate((accounts, revenue.account))
-    start = np.concatenate((journeys.started_us, revenue.time_us))
-    day_only = np.concatenate((journeys.started_day_only, revenue.day_only))
-    state = np.concatenate((first_state, state_after))
-    is_start = np.concatenate((np.ones(len(accounts), bool), np.zeros(len(revenue), bool)))
-    order = np.lexsort((np.arange(len(account)), start, ~is_start, account))
-    account, start, day_only = account[order], start[order], day_only[order]
-    state, is_start = state[order], is_start[order]
-    changes = is_start | (np.diff(state, prepend=-1) != 0)
-    account, start, day_only = account[changes], start[changes], day_only[changes]
-    state, is_start = state[changes], is_start[changes]
-
-    last = np.append(account[1:] != account[:-1], True) if len(account) else np.zeros(0, bool)
-    end = np.where(last, journeys.until_us, np.append(start[1:], 0))
-    end_day_only = np.where(last, False, np.append(day_only[1:], False))
-    kept = np.isin(state, list(at_risk))
-    state = np.where(state == FORMER, PROSPECT, state)
-    return Spells(
-        account=account[kept],
-        state=state[kept],
-        start_us=start[kept],
-        start_day_only=day_only[kept],
-        end_us=end[kept],
-        end_day_only=end_day_only[kept].astype(bool),
-        is_first=is_start[kept],
-    )
-
-
 def activity_bins(journeys: Journeys) -> tuple[FloatArray, IntArray]:
     """Bins of an account's activity relative to its segment, and each account's bin.
 
@@ -331,50 +262,15 @@ def _touch_exposures(
     journeys: Journeys, spells: Spells, account_activity: IntArray
 ) -> TouchExposures:
     touches, units = journeys.touches, max(len(journeys.units), 1)
-    accounts = len(journeys.account_ids)
-    counts = np.bincount(spells.account, minlength=accounts)
-    offset = np.cumsum(counts) - counts
     first_day = int(touches.time_us.min()) // US_PER_DAY if len(touches) else 0
-    codes, sums = [], []
-    for begin in range(0, len(touches), CHUNK):
-        rows = np.arange(begin, min(begin + CHUNK, len(touches)))
-        account = touches.account[rows]
-        repeats = counts[account]
-        touch = np.repeat(rows, repeats)
-        within = np.arange(len(touch)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-        spell = np.repeat(offset[account], repeats) + within
-        kernel = _exposure_of_pairs(journeys, spells, touch, spell)
+
+    def like(touch: IntArray, spell: IntArray) -> IntArray:
         code = touches.time_us[touch] // US_PER_DAY - first_day
         code = (code * units + touches.unit[touch]) * 2 + spells.state[spell]
-        code = code * ACTIVITY_BINS + account_activity[touches.account[touch]]
-        distinct, row = np.unique(code, return_inverse=True)
-        codes.append(distinct)
-        sums.append(_summed(kernel, row, len(distinct)))
-    code = np.concatenate(codes) if codes else np.zeros(0, dtype=np.int64)
-    distinct, row = np.unique(code, return_inverse=True)
-    total = _summed(np.concatenate(sums), row, len(distinct)) if sums else np.zeros((0, 6))
-    kept = total.any(axis=1)
-    code, activity = np.divmod(distinct[kept], ACTIVITY_BINS)
+        return np.asarray(code * ACTIVITY_BINS + account_activity[touches.account[touch]])
+
+    code, sums = summed_exposures(journeys, spells, like)
+    code, activity = np.divmod(code, ACTIVITY_BINS)
     code, state = np.divmod(code, 2)
     day, unit = np.divmod(code, units)
-    return TouchExposures(day + first_day, unit, state, activity, total[kept])
-
-
-def _exposure_of_pairs(
-    journeys: Journeys, spells: Spells, touch: IntArray, spell: IntArray
-) -> FloatArray:
-    touches = journeys.touches
-    day_only = touches.day_only[touch]
-    to_end = (spells.end_us[spell] - touches.time_us[touch]) / US_PER_DAY
-    kernel = exposure(to_end, day_only, spells.end_day_only[spell])
-    later = np.flatnonzero(~spells.is_first[spell])
-    to_start = (spells.start_us[spell[later]] - touches.time_us[touch[later]]) / US_PER_DAY
-    kernel[later] -= exposure(to_start, day_only[later], spells.start_day_only[spell[later]])
-    return np.maximum(kernel, 0.0)
-
-
-def _summed(values: FloatArray, row: IntArray, rows: int) -> FloatArray:
-    out = np.empty((rows, values.shape[1]))
-    for column in range(values.shape[1]):
-        out[:, column] = np.bincount(row, values[:, column], minlength=rows)
-    return out
+    return TouchExposures(day + first_day, unit, state, activity, sums)

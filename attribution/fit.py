@@ -4,7 +4,7 @@ import hashlib
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from importlib.resources import files
@@ -15,10 +15,11 @@ import numpy as np
 
 from attribution.credit import bayesian_credit, incremental, rule_credit
 from attribution.features import Features, build_features
+from attribution.gates import hold_to_gates
 from attribution.journeys import Journeys, load_journeys
 from attribution.kept import Kept
 from attribution.leads import Leads, credit_leads, credit_leads_by_model, load_leads
-from attribution.model import load_priors
+from attribution.model import centres, load_priors
 from attribution.pairs import counted_pairs
 from attribution.posterior import CREDIT_DRAWS, Posterior, thinned, touch_intensity
 from attribution.publish import BAYESIAN, Findings, write_findings
@@ -29,17 +30,18 @@ from attribution.runs import (
     fail_run,
     find_run,
     new_run_id,
+    published_run,
     read_snapshot,
+    remove_leftovers,
+    run_folder,
     start_run,
 )
-from attribution.sampling import Gates, Sampling, sample
+from attribution.sampling import Gates, Progress, Sampling, Say, sample
 from bizops.database import opened
-from bizops.errors import BizopsError, UsageError
+from bizops.errors import BizopsError, GateError, UsageError
 from bizops.settings import Settings
 
-__all__ = ["Options", "attribute"]
-
-Say = Callable[[str], None]
+__all__ = ["Options", "Retrained", "attribute", "retrain"]
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,30 @@ class Options:
         Window of the rules; the model learns how long touches work.
     rules_only
         Leave the model out.
+    every_gate
+        Hold the run not only to its draws but to what was observed, and to the published run.
     """
 
     sampling: Sampling = field(default_factory=Sampling)
     lookback_days: float = LOOKBACK_DAYS
     rules_only: bool = False
+    every_gate: bool = False
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """What a retraining came to.
+
+    Attributes
+    ----------
+    run
+        The published run.
+    is_new
+        False if nothing had changed since it, so that nothing was fitted.
+    """
+
+    run: Run
+    is_new: bool
 
 
 def attribute(
@@ -65,6 +86,7 @@ def attribute(
     options: Options | None = None,
     *,
     say: Say = lambda line: None,
+    progress: Progress | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Run:
     """Fit the model to everything in the database, and publish whom it credits.
@@ -78,47 +100,109 @@ def attribute(
     ----------
     say
         Is told of progress, line by line.
+    progress
+        Is told of progress while it samples, in place of ``say``.
 
     Raises
     ------
     UsageError
         If the database has neither touches nor revenue, or an option makes no sense.
-    BizopsError
-        If another run is at work, or the draws do not pass.
+    BusyError
+        If another run is at work.
+    GateError
+        If the draws do not pass.
     """
     options = options or Options()
     _check(options)
     with exclusive(database_url):
-        started_at = now()
-        run_id = new_run_id(started_at)
-        start_run(database_url, run_id, started_at, _settings_record(options))
-        work = _Work(settings.home, database_url, run_id, options, say)
-        try:
-            work.run()
-        except BaseException as error:
-            reason = str(error) if isinstance(error, BizopsError) else repr(error)
-            if isinstance(error, KeyboardInterrupt):
-                reason = "interrupted"
-            fail_run(database_url, run_id, reason, **work.found)
-            raise
-    with opened(database_url) as connection:
-        return find_run(connection, run_id)
+        return _carry_out(_Work(settings.home, database_url, options, say, progress), now)
+
+
+def retrain(
+    settings: Settings,
+    database_url: str,
+    options: Options | None = None,
+    *,
+    force: bool = False,
+    wait_s: float = 0.0,
+    say: Say = lambda line: None,
+    progress: Progress | None = None,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Retrained:
+    """Do what :func:`attribute` does, if there is anything new, and publish under every gate.
+
+    Parameters
+    ----------
+    force
+        Fit even where all that a fit depends on is as it was for the published run.
+    wait_s
+        How long to wait for another run that is at work.
+
+    Raises
+    ------
+    UsageError, BusyError
+        As :func:`attribute`.
+    GateError
+        If any gate failed; the run published before stays.
+    """
+    options = replace(options or Options(), every_gate=True)
+    _check(options)
+    with exclusive(database_url, wait_s, say):
+        work = _Work(settings.home, database_url, options, say, progress)
+        with opened(database_url) as connection:
+            published = published_run(connection)
+        if published is not None and not force and work.is_as_for(published):
+            return Retrained(published, is_new=False)
+        return Retrained(_carry_out(work, now), is_new=True)
+
+
+def _carry_out(work: "_Work", now: Callable[[], datetime]) -> Run:
+    """One run, recorded whatever becomes of it, by whoever holds the right to attribute."""
+    started_at, url = now(), work.database_url
+    with opened(url) as connection:
+        remove_leftovers(connection, work.home)
+    work.run_id = new_run_id(started_at)
+    start_run(url, work.run_id, started_at, _settings_record(work.options))
+    try:
+        work.run()
+    except BaseException as error:
+        reason = str(error) if isinstance(error, BizopsError) else repr(error)
+        if isinstance(error, KeyboardInterrupt):
+            reason = "interrupted"
+        fail_run(url, work.run_id, reason, **work.found)
+        raise
+    with opened(url) as connection:
+        return find_run(connection, work.run_id)
 
 
 class _Work:
     """The steps of one run, and what has been found so far."""
 
     def __init__(
-        self, home: Path, database_url: str, run_id: str, options: Options, say: Say
+        self,
+        home: Path,
+        database_url: str,
+        options: Options,
+        say: Say,
+        progress: Progress | None = None,
     ) -> None:
-        self.home, self.database_url, self.run_id = home, database_url, run_id
-        self.options, self.say = options, say
+        self.home, self.database_url, self.run_id = home, database_url, ""
+        self.options, self.say, self.progress = options, say, progress
         self.timings: dict[str, float] = {}
         self.found: dict[str, Any] = {"timings": self.timings}
+        self._findings: Findings | None = None
         self._began = self._last = time.perf_counter()
 
+    def is_as_for(self, published: Run) -> bool:
+        """Whether all that a fit depends on is what it was for a run with a model."""
+        self._findings = self._read()
+        before, now = published.data or {}, self.found["data"]
+        return not published.settings.get("rules_only") and all(
+            before.get(name) == now[name] for name in ("hash", "leads_hash")
+        )
+
     def run(self) -> None:
-        findings = self._read()
+        findings = self._findings or self._read()
         journeys, leads = findings.journeys, findings.leads
         pairs = counted_pairs(
             journeys.touches,
@@ -168,6 +252,8 @@ class _Work:
         features = build_features(journeys)
         self._step("features_s")
         posterior = self._fit(features, journeys) if len(features.conversion) else None
+        if posterior is not None and self.options.every_gate:
+            self._hold(features, journeys, posterior)
         self._last = time.perf_counter()
         credit, draws = bayesian_credit(features, journeys.touches.unit, posterior)
         findings.credit[BAYESIAN], findings.draws = credit, draws
@@ -181,17 +267,38 @@ class _Work:
         self._step("credit_s")
 
     def _fit(self, features: Features, journeys: Journeys) -> Posterior:
-        tree, gates, seconds = sample(features, load_priors(), self.options.sampling, self.say)
+        tree, gates, seconds = sample(
+            features, load_priors(), self.options.sampling, self.say, self.progress
+        )
         self.timings |= {name: round(value, 2) for name, value in seconds.items()}
         _name_campaigns(gates, journeys)
-        self.found["diagnostics"] = gates.summary
-        self.found["artifact"] = str(_save(tree, self.home / "runs" / self.run_id))
+        self.found["diagnostics"] = gates.summary | {
+            "activity_levels": features.activity_levels.tolist(),
+            "centres": list(centres(features)),
+        }
+        self.found["artifact"] = str(_save(tree, run_folder(self.home, self.run_id)))
         if gates.failed:
-            raise BizopsError(
-                f"run {self.run_id} is not published, its draws do not pass: "
-                f"{'; '.join(gates.failed)}; the run published before it stays"
-            )
+            raise self._refusal(f"its draws do not pass: {'; '.join(gates.failed)}")
         return thinned(tree, features, seed=self.options.sampling.seed)
+
+    def _hold(self, features: Features, journeys: Journeys, posterior: Posterior) -> None:
+        """Refuse a run that does not foresee what came, or less well than the published one."""
+        self.say("checking what it predicts")
+        self._last = time.perf_counter()
+        with opened(self.database_url, application="bizops-attribute") as connection:
+            found, failed = hold_to_gates(
+                connection, journeys, features, posterior, self.options.sampling.seed
+            )
+        self.found["diagnostics"] = self.found.get("diagnostics", {}) | found
+        self._step("gates_s")
+        if failed:
+            raise self._refusal("; ".join(failed))
+
+    def _refusal(self, why: str) -> GateError:
+        with opened(self.database_url) as connection:
+            before = published_run(connection)
+        stays = f"run {before.run_id} stays published" if before else "no run is published"
+        return GateError(f"run {self.run_id} is not published, {why}; {stays}")
 
     def _record(self) -> dict[str, Any]:
         return {"diagnostics": {}, "artifact": None} | self.found
@@ -217,6 +324,7 @@ def _settings_record(options: Options) -> dict[str, Any]:
         "lookback_days": options.lookback_days,
         "half_life_days": HALF_LIFE_DAYS,
         "rules_only": options.rules_only,
+        "every_gate": options.every_gate,
         "credit_draws": CREDIT_DRAWS,
         "priors": {name: list(prior) for name, prior in load_priors().items()},
         "version": metadata.version("bizops"),
@@ -248,6 +356,7 @@ def _data_record(journeys: Journeys, leads: Leads) -> dict[str, Any]:
             for currency in np.unique(conversions.currency.astype(str))
         },
         "hash": journeys.content_hash(),
+        "leads_hash": leads.content_hash(),
     }
 
 
@@ -262,10 +371,10 @@ def _name_campaigns(gates: Gates, journeys: Journeys) -> None:
 def _save(tree: Any, folder: Path) -> Path:
     """Draws and statistics of the sampler as a zarr store that ``xarray`` and ArviZ open."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "draws.zarr"
+    path, partial = folder / "draws.zarr", folder / "draws.zarr.partial"
     kept = {"posterior": tree["posterior"].to_dataset()}
     stats = tree["sample_stats"].to_dataset()
     numeric = [name for name, array in stats.data_vars.items() if array.dtype.kind in "bfiu"]
     kept["sample_stats"] = stats[numeric]
-    type(tree).from_dict(kept).to_zarr(path, mode="w", consolidated=False)
-    return path
+    type(tree).from_dict(kept).to_zarr(partial, mode="w", consolidated=False)
+    return partial.rename(path)

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.copying import copy_draws
-from attribution.features import CUSTOMER, PROSPECT
 from attribution.journeys import QUERIES, Units
 from attribution.kernels import HALF_LIVES_DAYS
 from attribution.posterior import Posterior
+from attribution.risk import CUSTOMER, PROSPECT
 from bizops.arrays import decode_arrays
 from bizops.database import Connection
 

@@ -1,5 +1,6 @@
 """Who gets a lead: the touches of the lead's person up to the first event that names the lead."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,18 @@ class Leads:
     touch_unit: IntArray
     touch_day_only: BoolArray
     units: tuple[tuple[str, str], ...]
+
+    def content_hash(self) -> str:
+        """Changes when anything that leads' credit depends on does."""
+        digest = hashlib.blake2b(digest_size=16)
+        pairs = self.pairs
+        for array in (
+            *(self.time_us, self.day_only, pairs.conversion, pairs.lag_days),
+            *(self.touch_unit[pairs.touch], self.touch_day_only[pairs.touch]),
+        ):
+            digest.update(np.ascontiguousarray(array).data)
+        digest.update(repr((self.lead_ids.tolist(), self.units)).encode())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)

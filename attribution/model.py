@@ -34,8 +34,9 @@ from typing import Any
 
 import numpy as np
 
-from attribution.features import CUSTOMER, Features
+from attribution.features import Features
 from attribution.kernels import HALF_LIVES_DAYS
+from attribution.risk import CUSTOMER
 
 __all__ = [
     "DIMS",

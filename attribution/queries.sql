@@ -142,24 +142,63 @@ set status = 'failed', finished_at = now(), error = %(error)s, data = %(data)s,
     artifact = %(artifact)s
 where run_id = %(run_id)s
 
+-- name: notice_lost_clients
+-- Whether whoever holds this connection is still there is asked after 30 seconds of silence.
+select set_config('tcp_keepalives_idle', '30', false),
+    set_config('tcp_keepalives_interval', '10', false),
+    set_config('tcp_keepalives_count', '3', false)
+
+-- name: running
+-- The run that is being made.
+select run_id, started_at from attribution.runs where status = 'running' order by started_at desc
+
 -- name: fail_interrupted
 -- Runs of processes that are gone.
 update attribution.runs
-set status = 'failed', finished_at = now(), error = 'interrupted'
+set status = 'failed', finished_at = now(),
+    error = 'interrupted: its process was gone before it was done'
 where status = 'running'
+
+-- name: without_artifact
+-- Runs that failed before their draws were kept whole.
+select run_id from attribution.runs where status = 'failed' and artifact is null
 
 -- name: publish_run
 -- The run that everything reads from now on.
 update attribution.runs
-set status = 'published', finished_at = clock_timestamp(), data = %(data)s,
+set status = 'published', finished_at = moment, published_at = moment, data = %(data)s,
     diagnostics = %(diagnostics)s, timings = %(timings)s, data_until = %(data_until)s,
     artifact = %(artifact)s, seen = %(seen)s, seen_at = %(seen_at)s
-where run_id = %(run_id)s
+from (select clock_timestamp() as moment) as clock
+where run_id = %(run_id)s and status = 'running'
+
+-- name: published_run
+-- The run that reports read.
+select run_id, status, started_at, finished_at, data_until, settings, data, diagnostics, timings,
+    artifact, error, published_at
+from attribution.runs
+where run_id = (select run_id from attribution.published_run)
+
+-- name: promote_run
+-- A run that was published before becomes the published one.
+update attribution.runs set status = 'published', published_at = clock_timestamp()
+where run_id = %s
+
+-- name: withdraw_run
+-- A run that is not to be published any more.
+update attribution.runs set status = 'withdrawn' where run_id = %s
+
+-- name: shares
+-- Draws of the model's shares, with what they are shares of.
+select d.channel, c.currency, c.iacv::double precision, array_send(d.shares)
+from attribution.credit_draws d
+join attribution.conversions c using (run_id, conversion_id)
+where run_id = %s
 
 -- name: list_runs
 -- The newest runs.
 select run_id, status, started_at, finished_at, data_until, settings, data, diagnostics, timings,
-    artifact, error
+    artifact, error, published_at
 from attribution.runs
 order by started_at desc, run_id desc
 limit %s
@@ -167,7 +206,7 @@ limit %s
 -- name: find_run
 -- Runs by the beginning of their id.
 select run_id, status, started_at, finished_at, data_until, settings, data, diagnostics, timings,
-    artifact, error
+    artifact, error, published_at
 from attribution.runs
 where starts_with(run_id, %s)
 order by run_id
@@ -179,6 +218,24 @@ select channel, currency, conversions_mean, conversions_low, conversions_high,
 from attribution.credit_summary
 where run_id = %(run_id)s and model = %(model)s and dimension = 'channel' and period = 'all'
 order by channel = '(baseline)', iacv_mean desc, channel
+
+-- name: campaign_table
+-- What a run credits to each campaign over all time, the most first.
+select channel, campaign_id, currency, conversions_mean, conversions_low, conversions_high,
+    iacv_mean, iacv_low, iacv_high
+from attribution.credit_summary
+where run_id = %(run_id)s and model = %(model)s and dimension = 'campaign' and period = 'all'
+    and channel <> '(baseline)'
+order by iacv_mean desc, channel, campaign_id
+
+-- name: made_before
+-- The last run that was made before one, and published.
+select run_id
+from attribution.runs
+where status in ('published', 'withdrawn')
+    and (started_at, run_id) < (select started_at, run_id from attribution.runs where run_id = %s)
+order by started_at desc, run_id desc
+limit 1
 
 -- name: snapshot
 -- Which transactions this one sees the rows of.

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from attribution.credit import BASELINE, DrawCredit, bayesian_credit, rule_credit
-from attribution.features import CUSTOMER, PROSPECT, build_terms
+from attribution.features import build_terms
 from attribution.journeys import US_PER_DAY, Journeys, Units, load_journeys
 from attribution.kept import Kept, load_kept
 from attribution.leads import (
@@ -22,6 +22,7 @@ from attribution.leads import (
 from attribution.pairs import counted_pairs
 from attribution.posterior import touch_intensity
 from attribution.publish import BAYESIAN, Findings, write_credit, write_summary
+from attribution.risk import CUSTOMER, PROSPECT
 from attribution.rules import RULES
 from attribution.runs import exclusive
 from attribution.stale import QUERIES, Published, Stale, find_published, find_stale

@@ -2,15 +2,18 @@
 
 import json
 import secrets
-from collections.abc import Iterator
+import shutil
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from attribution.journeys import QUERIES
-from bizops.database import Connection, connect, opened
-from bizops.errors import BizopsError, UsageError
+from bizops.database import Connection, Cursor, connect, opened
+from bizops.errors import BusyError, UsageError
 
 __all__ = [
     "Run",
@@ -21,16 +24,30 @@ __all__ = [
     "list_runs",
     "new_run_id",
     "publish_run",
+    "published_run",
     "read_snapshot",
+    "remove_leftovers",
+    "run_folder",
     "start_run",
 ]
 
 LOCK = 7_202_615  # any number, the same in each process
+LOOK_AGAIN_S = 0.5
 
 
 @dataclass(frozen=True)
 class Run:
-    """A row of ``attribution.runs``."""
+    """A row of ``attribution.runs``.
+
+    Attributes
+    ----------
+    status
+        ``running``, ``failed``, ``published`` (also of a run that another took the place of) or
+        ``withdrawn`` (rolled back).
+    published_at
+        When it was last published; the latest of those with status ``published`` is what reports
+        read.
+    """
 
     run_id: str
     status: str
@@ -43,6 +60,7 @@ class Run:
     timings: dict[str, Any] | None
     artifact: str | None
     error: str | None
+    published_at: datetime | None
 
 
 def new_run_id(now: datetime) -> str:
@@ -51,30 +69,72 @@ def new_run_id(now: datetime) -> str:
 
 
 @contextmanager
-def exclusive(database_url: str) -> Iterator[None]:
+def exclusive(
+    database_url: str, wait_s: float = 0.0, say: Callable[[str], None] = lambda line: None
+) -> Iterator[None]:
     """Hold the right to attribute in this database.
 
-    Whoever holds it knows that a run still marked as running was interrupted, and marks it failed.
+    It goes with the connection, so that a process that is killed leaves it. Whoever holds it knows
+    that a run still marked as running was interrupted, and marks it failed.
+
+    Parameters
+    ----------
+    wait_s
+        How long to wait for another process that holds it.
 
     Raises
     ------
-    BizopsError
-        If another process holds it.
+    BusyError
+        If another process holds it, and still does after that time.
     """
     connection = connect(database_url, application="bizops-attribute-lock")
     connection.autocommit = True
     try:
         with connection.cursor() as cursor:
-            cursor.execute("select pg_try_advisory_lock(%s)", (LOCK,))
-            if cursor.fetchone() != (True,):
-                raise BizopsError(
-                    "another `bizops attribute` or `bizops restate` is at work on this database; "
-                    "wait until it is done"
-                )
+            # a machine that vanished without a word is noticed in a minute, not in two hours
+            cursor.execute(QUERIES["notice_lost_clients"])
+            until = time.monotonic() + wait_s
+            waited = False
+            while not _locked(cursor):
+                if time.monotonic() >= until:
+                    raise BusyError(_who_is_at_work(cursor, wait_s))
+                if not waited:
+                    say(f"another run or restatement is at work; waiting up to {wait_s:g} s")
+                    waited = True
+                time.sleep(max(min(LOOK_AGAIN_S, until - time.monotonic()), 0.0))
             cursor.execute(QUERIES["fail_interrupted"])
         yield
     finally:
         connection.close()
+
+
+def _locked(cursor: Cursor) -> bool:
+    cursor.execute("select pg_try_advisory_lock(%s)", (LOCK,))
+    return cursor.fetchone() == (True,)
+
+
+def _who_is_at_work(cursor: Cursor, wait_s: float) -> str:
+    cursor.execute(QUERIES["running"])
+    row = cursor.fetchone()
+    which = f" (run {row[0]}, since {row[1]:%Y-%m-%d %H:%M} UTC)" if row else ""
+    still = f", after {wait_s:g} s still" if wait_s else ""
+    return (
+        f"another `bizops attribute`, `retrain` or `restate` is at work on this database{which}"
+        f"{still}; try again when it is done (`bizops retrain --wait SECONDS` waits for it)"
+    )
+
+
+def run_folder(home: Path, run_id: str) -> Path:
+    """Where a run keeps its files."""
+    return home / "runs" / run_id
+
+
+def remove_leftovers(connection: Connection, home: Path) -> None:
+    """Remove files of runs that ended before their draws were whole; for whoever has the right."""
+    with connection.cursor() as cursor:
+        cursor.execute(QUERIES["without_artifact"])
+        for (run_id,) in cursor.fetchall():
+            shutil.rmtree(run_folder(home, run_id), ignore_errors=True)
 
 
 def start_run(
@@ -94,9 +154,21 @@ def fail_run(database_url: str, run_id: str, error: str, **found: Any) -> None:
 
 
 def publish_run(connection: Connection, run_id: str, **found: Any) -> None:
-    """Make a run the published one, in the transaction that wrote its credit."""
+    """Make a run the published one, in the transaction that wrote its credit.
+
+    Raises
+    ------
+    BusyError
+        If it is not running any more: another process took it for interrupted, because the
+        connection that held the right to attribute was lost.
+    """
     with connection.cursor() as cursor:
         cursor.execute(QUERIES["publish_run"], {"run_id": run_id} | _encoded(found))
+        if cursor.rowcount != 1:
+            raise BusyError(
+                f"run {run_id} is not published: the connection that held the right to attribute "
+                "was lost in the middle, and another process has taken over"
+            )
 
 
 def read_snapshot(connection: Connection) -> dict[str, Any]:
@@ -106,6 +178,14 @@ def read_snapshot(connection: Connection) -> dict[str, Any]:
         row = cursor.fetchone()
     assert row is not None
     return dict(zip(("seen", "seen_at"), row, strict=True))
+
+
+def published_run(connection: Connection) -> Run | None:
+    """The run that reports read; None if there is none."""
+    with connection.cursor() as cursor:
+        cursor.execute(QUERIES["published_run"])
+        row = cursor.fetchone()
+    return Run(*row) if row else None
 
 
 def list_runs(connection: Connection, limit: int = 20) -> list[Run]:
@@ -132,9 +212,11 @@ def find_run(connection: Connection, run_id: str) -> Run:
     return found[0]
 
 
-def channel_table(connection: Connection, run: Run) -> list[dict[str, Any]]:
+def channel_table(
+    connection: Connection, run: Run, model: str | None = None
+) -> list[dict[str, Any]]:
     """What a run credits to each channel over all time, by the model, or by last touch without."""
-    model = "last_touch" if run.settings.get("rules_only") else "bayesian"
+    model = model or ("last_touch" if run.settings.get("rules_only") else "bayesian")
     with connection.cursor() as cursor:
         cursor.execute(QUERIES["channel_table"], {"run_id": run.run_id, "model": model})
         rows = cursor.fetchall()

@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from attribution.features import Features
 from attribution.model import DIMS, Priors, centres, coordinates, fitted_units, variables
 
-__all__ = ["Gates", "Sampling", "sample"]
+__all__ = ["Gates", "Progress", "Sampling", "Say", "sample"]
 
 MAX_R_HAT, MIN_ESS = 1.01, 400
 TARGETS = (0.97, 0.995)
 """Acceptance aimed at where a first try diverges: smaller steps."""
 FloatArray = NDArray[np.float64]
 Say = Callable[[str], None]
+Progress = Callable[[int, int, int], None]
+"""Is told how many draws are done, of how many, and how many of them diverged."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,11 @@ class Gates:
 
 
 def sample(
-    features: Features, priors: Priors, settings: Sampling, say: Say = lambda line: None
+    features: Features,
+    priors: Priors,
+    settings: Sampling,
+    say: Say = lambda line: None,
+    progress: Progress | None = None,
 ) -> tuple[Any, Gates, dict[str, float]]:
     """Draw from the posterior; up to twice more, longer or with smaller steps, if draws are bad.
 
@@ -64,7 +70,7 @@ def sample(
     timings = {"compile_s": time.perf_counter() - began, "sample_s": 0.0}
     for attempt in range(len(TARGETS) + 1):
         began = time.perf_counter()
-        tree = _draw(compiled, settings, say)
+        tree = _draw(compiled, settings, progress or _lines(say))
         timings["sample_s"] += time.perf_counter() - began
         gates = check(tree)
         gates.summary["attempts"] = attempt + 1
@@ -171,17 +177,30 @@ def _compiled(features: Features, priors: Priors) -> Any:
     )
 
 
-def _draw(compiled: Any, settings: Sampling, say: Say) -> Any:
-    told = [0]
+def _lines(say: Say) -> Progress:
+    """A line for each tenth of the draws."""
+    told = 0
 
-    def progress(chains: list[Any]) -> None:
-        total = sum(chain.total_draws for chain in chains)
-        done = 10 * sum(chain.finished_draws for chain in chains) // max(total, 1)
-        if done > told[0]:
-            told[0] = done
-            say(f"sampling: {10 * done} % of {total:,} draws")
+    def progress(done: int, total: int, diverged: int) -> None:
+        nonlocal told
+        tenths = 10 * done // max(total, 1)
+        if tenths > told:
+            told = tenths
+            note = f", {diverged:,} diverged" if diverged else ""
+            say(f"sampling: {10 * tenths} % of {total:,} draws{note}")
 
+    return progress
+
+
+def _draw(compiled: Any, settings: Sampling, progress: Progress) -> Any:
     import nutpie
+
+    def look(chains: list[Any]) -> None:
+        progress(
+            sum(chain.finished_draws for chain in chains),
+            sum(chain.total_draws for chain in chains),
+            sum(chain.divergences for chain in chains),
+        )
 
     return nutpie.sample(
         compiled,
@@ -193,6 +212,6 @@ def _draw(compiled: Any, settings: Sampling, say: Say) -> Any:
         target_accept=settings.target_accept,
         save_warmup=False,
         progress_bar=False,
-        progress_callback=progress,
+        progress_callback=look,
         progress_rate=500,
     )

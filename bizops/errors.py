@@ -1,6 +1,6 @@
 """Errors a person is meant to read: what was wrong, what was expected, and where."""
 
-__all__ = ["BizopsError", "EventError", "ServiceError", "UsageError"]
+__all__ = ["BizopsError", "BusyError", "EventError", "GateError", "ServiceError", "UsageError"]
 
 
 class BizopsError(Exception):
@@ -17,6 +17,18 @@ class UsageError(BizopsError):
 
 class ServiceError(BizopsError):
     """Kafka or PostgreSQL cannot be started, reached, or trusted to go on."""
+
+
+class BusyError(BizopsError):
+    """Another process does what only one may do at a time; nothing was changed: try again later."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h
+
+
+class GateError(BizopsError):
+    """A fit was done and is not good enough to be published; what was published before it stays."""
+
+    exit_code = 3
 
 
 class EventError(BizopsError):

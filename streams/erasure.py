@@ -207,7 +207,7 @@ def _refuse_beside_attribution(cursor: Cursor) -> None:
     cursor.execute(QUERIES["beside_attribution"])
     if cursor.fetchone() != (True,):
         raise BizopsError(
-            "`bizops attribute` or `bizops restate` is at work, and has read what is to be "
+            "`bizops attribute`, `retrain` or `restate` is at work, and has read what is to be "
             "forgotten; nothing was erased: try again when it is done"
         )
 

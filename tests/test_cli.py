@@ -67,6 +67,8 @@ def run(tmp_path: Path) -> Run:
         ["export", "email:ada@example.com"],
         ["migrate"],
         ["attribute"],
+        ["retrain"],
+        ["runs", "rollback"],
         ["transform"],
         ["report", "--by", "channel"],
     ],

@@ -63,7 +63,7 @@ def as_csv(report: Report) -> str:
 
 def describe_run(run: Run) -> str:
     """One line on where the credit comes from."""
-    parts = [f"run {run.run_id}", f"published {run.finished_at:%Y-%m-%d %H:%M} UTC"]
+    parts = [f"run {run.run_id}", f"published {run.published_at:%Y-%m-%d %H:%M} UTC"]
     if run.data_until is not None:
         parts.append(f"data until {run.data_until:%Y-%m-%d %H:%M}")
     parts += [

@@ -1,6 +1,8 @@
 -- name: run
 -- The run whose credit is reported.
-select run_id, finished_at, data_until, settings, diagnostics from attribution.published_run
+select run_id, published_at, data_until, settings, diagnostics
+from attribution.runs
+where run_id = (select run_id from attribution.published_run)
 
 -- name: currencies
 -- Currencies of all amounts that a report would add up.

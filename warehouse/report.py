@@ -33,7 +33,7 @@ class Run:
     """
 
     run_id: str
-    finished_at: datetime
+    published_at: datetime
     data_until: datetime | None
     lookback_days: float | None
     diagnostics: Mapping[str, Any]
@@ -79,7 +79,7 @@ def report(
     """
     run = read_run(connection)
     parameters = question.parameters() | {"run_id": run.run_id}
-    parameters["data_until"] = run.data_until or run.finished_at
+    parameters["data_until"] = run.data_until or run.published_at
     parameters["currency"] = currency = _currency(connection, question, parameters)
     credit_table = "attribution.credit"
     if credit_rows is not None:
@@ -115,11 +115,11 @@ def read_run(connection: Connection) -> Run:
     found = ask(connection, "run", {})
     if not found:
         raise UsageError("nothing has been attributed yet: run `bizops attribute`")
-    run_id, finished_at, data_until, settings, diagnostics = found[0]
+    run_id, published_at, data_until, settings, diagnostics = found[0]
     lookback = (settings or {}).get("lookback_days")
     return Run(
         run_id=run_id,
-        finished_at=finished_at,
+        published_at=published_at,
         data_until=data_until,
         lookback_days=None if lookback is None else float(lookback),
         diagnostics=diagnostics or {},

@@ -1,4 +1,8 @@
 import json
+import os
+import pty
+import subprocess
+import sys
 
 import psycopg2
 import pytest
@@ -73,3 +77,29 @@ def store_touch(database_url):
         insert(cursor, "touches", "late", "2026-01-02", account_id="acme", channel="mail",
                campaign_id="m", properties="{}")  # fmt: skip
     connection.close()
+
+
+BAR = """
+from bizops.cli.progress import sampling_progress
+with sampling_progress() as progress:
+    print("bar" if progress else "no bar", flush=True)
+    if progress:
+        progress(300, 9200, 0)
+        progress(9200, 9200, 3)
+"""
+
+
+def test_a_bar_on_a_terminal_only():
+    there, here = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-c", BAR],
+        stderr=here, stdout=subprocess.PIPE, text=True, check=True,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "100"},
+    )  # fmt: skip
+    os.close(here)
+    assert done.stdout == "bar\n"
+    shown = os.read(there, 100_000).decode()
+    os.close(there)
+    assert "9,200 of 9,200 draws, 3 diverged" in shown
+    piped = subprocess.run([sys.executable, "-c", BAR], capture_output=True, text=True, check=True)
+    assert (piped.stdout, piped.stderr) == ("no bar\n", "")

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from attribution.features import CUSTOMER, PROSPECT, account_states, activity_bins, build_features
+from attribution.features import activity_bins, build_features
 from attribution.kernels import exposure
+from attribution.risk import CUSTOMER, PROSPECT, account_states
 
 
 def test_what_state_an_account_sells_in(story):

@@ -202,7 +202,7 @@ def test_a_run_whose_process_is_gone_is_marked(small):
     with exclusive(small.database_url):
         pass
     assert query(small.database_url, "select status, error from attribution.runs") == [
-        ("failed", "interrupted")
+        ("failed", "interrupted: its process was gone before it was done")
     ]
 
 

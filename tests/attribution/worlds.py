@@ -4,6 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from attribution.model import centres
+from attribution.posterior import Posterior
+
 from .conftest import Story
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -63,3 +66,24 @@ def make_world(
 
 def when(day: float) -> str:
     return (START + timedelta(days=day)).strftime("%Y-%m-%dT%H:%M:%S.%f")
+
+
+def plausible(features, draws=30, seed=5, spread=1.0):
+    """Draws around sensible values; they need not be a posterior."""
+    random = np.random.default_rng(seed)
+    rate, effect = (np.exp(centre) for centre in centres(features))
+    channels = len(features.channels)
+
+    def around(value, *shape):
+        return value * np.exp(spread * random.normal(0, 0.2, (draws, *shape)))
+
+    power = spread * random.normal(0, 0.2, (draws, 1))
+    return Posterior(
+        baseline=around(rate, len(features.baselines)),
+        effect=around(effect, len(features.unit_channel)),
+        weights=random.dirichlet(np.full(6, 5.0), (draws, channels)),
+        activity=np.exp(power * features.activity_levels),
+        state=np.column_stack([np.ones(draws), around(0.7)]),
+        channel_effect=around(effect, channels),
+        effect_shape=around(1.0),
+    )

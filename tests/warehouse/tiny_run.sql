@@ -1,8 +1,11 @@
 -- A run on the three accounts, of four draws; run-0 is older, run-9 failed.
-insert into attribution.runs (run_id, status, started_at, finished_at, data_until, settings) values
-    ('run-0', 'published', '2026-12-01Z', '2026-12-01Z', '2026-12-01Z', '{}'),
-    ('run-1', 'published', '2027-01-11Z', '2027-01-11Z', '2027-01-11Z', '{"lookback_days": 90}'),
-    ('run-9', 'failed', '2027-01-12Z', '2027-01-12Z', '2027-01-12Z', '{}');
+insert into attribution.runs
+    (run_id, status, started_at, finished_at, published_at, data_until, settings)
+values
+    ('run-0', 'published', '2026-12-01Z', '2026-12-01Z', '2026-12-01Z', '2026-12-01Z', '{}'),
+    ('run-1', 'published', '2027-01-11Z', '2027-01-11Z', '2027-01-11Z', '2027-01-11Z',
+     '{"lookback_days": 90}'),
+    ('run-9', 'failed', '2027-01-12Z', '2027-01-12Z', null, '2027-01-12Z', '{}');
 insert into attribution.conversions
     (run_id, conversion_id, account_id, occurred_at, day_only, kind, iacv, currency)
 select 'run-1', event_id, account_id, occurred_at, day_only, kind, iacv, currency

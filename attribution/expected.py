@@ -1,0 +1,186 @@
+"""What the model expects in parts of the time at risk, and how likely it finds accounts.
+
+A part (a *cell*) is any set of stretches of accounts' time: a month, the time after a first touch
+of a channel, one account. The rate's integral over it is ``Λ``. Given the parameters, conversions
+in a cell are Poisson with that mean: their count less ``Λ`` is a martingale whose variance is ``Λ``
+(Andersen, Borgan, Gill and Keiding, Statistical Models Based on Counting Processes, 1993, II.4).
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attribution.features import ACTIVITY_BINS, Features
+from attribution.journeys import US_PER_DAY, Journeys
+from attribution.kernels import elapsed
+from attribution.posterior import Posterior
+from attribution.risk import Spells, summed_exposures
+
+__all__ = ["Cells", "account_log_likelihood", "expected", "log_rates", "measure", "some_accounts"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What the rate's integral over cells is a sum of.
+
+    Attributes
+    ----------
+    count
+        Of cells.
+    days_cell, days_baseline, days_activity, days
+        Days at risk of a cell in a baseline and an activity bin, shape ``(row,)``.
+    cell, state, activity, unit, kernels
+        Integrals of the kernels over the risk that follows touches, shape ``(row,)`` and
+        ``(row, kernel)``.
+    """
+
+    count: int
+    days_cell: IntArray
+    days_baseline: IntArray
+    days_activity: IntArray
+    days: FloatArray
+    cell: IntArray
+    state: IntArray
+    activity: IntArray
+    unit: IntArray
+    kernels: FloatArray
+
+
+def some_accounts(journeys: Journeys, most: int) -> BoolArray:
+    """About as many accounts as have ``most`` touches, the same ones for every run.
+
+    Chosen by a hash of their ids, so that a share of all accounts is a share of every kind.
+
+    Returns
+    -------
+    Shape ``(account,)``.
+    """
+    share = most / max(len(journeys.touches), len(journeys.account_ids), 1)
+    if share >= 1:
+        return np.ones(len(journeys.account_ids), dtype=bool)
+    limit = int(share * 2**64)
+    return np.array([_hash(account) < limit for account in journeys.account_ids], dtype=bool)
+
+
+def _hash(account: str) -> int:
+    return int.from_bytes(hashlib.blake2b(account.encode(), digest_size=8).digest())
+
+
+def measure(
+    journeys: Journeys, features: Features, spells: Spells, cell: IntArray, count: int
+) -> Cells:
+    """Sum up what cells are at risk of.
+
+    Parameters
+    ----------
+    spells
+        By account. A stretch of time that is in several cells is there several times.
+    cell
+        Of each spell, shape ``(spell,)``, below ``count``.
+    """
+    place = {name: number for number, name in enumerate(features.baselines)}
+    numbers = np.array(
+        [[place.get((name, state), 0) for state in (0, 1)] for name in journeys.segments]
+    ).reshape(-1, 2)
+    activity = features.account_activity
+    baselines, units = len(features.baselines), max(len(journeys.units), 1)
+    code = cell * baselines + numbers[journeys.segment[spells.account], spells.state]
+    code = code * ACTIVITY_BINS + activity[spells.account]
+    distinct, row = np.unique(code, return_inverse=True)
+    lengths = (spells.end_us - spells.start_us) / US_PER_DAY
+    days = elapsed(lengths, spells.start_day_only, spells.end_day_only)
+    rest, days_activity = np.divmod(distinct, ACTIVITY_BINS)
+    days_cell, days_baseline = np.divmod(rest, baselines)
+
+    def like(touch: IntArray, spell: IntArray) -> IntArray:
+        code = (cell[spell] * units + journeys.touches.unit[touch]) * 2 + spells.state[spell]
+        return np.asarray(code * ACTIVITY_BINS + activity[journeys.touches.account[touch]])
+
+    rest, kernels = summed_exposures(journeys, spells, like)
+    rest, of_activity = np.divmod(rest, ACTIVITY_BINS)
+    rest, state = np.divmod(rest, 2)
+    of_cell, unit = np.divmod(rest, units)
+    return Cells(
+        count=count,
+        days_cell=days_cell,
+        days_baseline=days_baseline,
+        days_activity=days_activity,
+        days=np.bincount(row, days, minlength=len(distinct)),
+        cell=of_cell,
+        state=state,
+        activity=of_activity,
+        unit=unit,
+        kernels=kernels,
+    )
+
+
+def expected(cells: Cells, posterior: Posterior, unit_channel: IntArray) -> FloatArray:
+    """Conversions that are expected in each cell, ``Λ``, shape ``(draw, cell)``."""
+    out = np.empty((len(posterior), cells.count))
+    for d in range(len(posterior)):
+        base = posterior.baseline[d][cells.days_baseline] * cells.days
+        base *= posterior.activity[d][cells.days_activity]
+        by_unit = posterior.effect[d][:, None] * posterior.weights[d][unit_channel]
+        added = np.einsum("rb,rb->r", cells.kernels, by_unit[cells.unit])
+        added *= posterior.state[d][cells.state] * posterior.activity[d][cells.activity]
+        out[d] = np.bincount(cells.days_cell, base, minlength=cells.count)
+        out[d] += np.bincount(cells.cell, added, minlength=cells.count)
+    return out
+
+
+def log_rates(features: Features, posterior: Posterior) -> FloatArray:
+    """Log of the rate at each conversion, a day, shape ``(draw, conversion)``."""
+    conversions = len(features.state)
+    out = np.empty((len(posterior), conversions))
+    for d in range(len(posterior)):
+        by_unit = posterior.effect[d][:, None] * posterior.weights[d][features.unit_channel]
+        added = np.einsum("rb,rb->r", features.kernels, by_unit[features.unit])
+        touched = np.bincount(features.conversion, added, minlength=conversions)
+        rate = posterior.baseline[d][features.baseline]
+        rate = rate + posterior.state[d][features.state] * touched
+        out[d] = np.log(rate * posterior.activity[d][features.activity])
+    return out
+
+
+def account_log_likelihood(
+    journeys: Journeys,
+    features: Features,
+    spells: Spells,
+    accounts: IntArray,
+    posterior: Posterior,
+    until_us: int | None = None,
+) -> FloatArray:
+    """Log likelihood of all that accounts did: their conversions, when, and none besides.
+
+    Parameters
+    ----------
+    spells
+        Of these accounts only, up to ``until_us`` if that is given.
+    accounts
+        Ascending, shape ``(wanted,)``.
+    until_us
+        Conversions after it do not count.
+
+    Returns
+    -------
+    Shape ``(draw, wanted)``.
+    """
+    place = np.full(len(journeys.account_ids), -1)
+    place[accounts] = np.arange(len(accounts))
+    cells = measure(journeys, features, spells, place[spells.account], len(accounts))
+    total = -expected(cells, posterior, features.unit_channel)
+    conversions = journeys.conversions
+    of = place[conversions.account]
+    counted = of >= 0
+    if until_us is not None:
+        counted &= conversions.time_us <= until_us
+    rates = log_rates(features, posterior)[:, counted]
+    for d in range(len(posterior)):
+        total[d] += np.bincount(of[counted], rates[d], minlength=len(accounts))
+    return total
