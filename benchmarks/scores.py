@@ -117,7 +117,7 @@ def _grouped(values: FloatArray, group: NDArray[np.int64]) -> list[float]:
 
 def _estimates(draws: dict[str, FloatArray], group: NDArray[np.int64]) -> dict[str, list[float]]:
     """Means, standard deviations and intervals of the sums by group; sums first, draw by draw."""
-    found = {}
+    found: dict[str, list[float]] = {}
     for name, by_unit in draws.items():
         sums = np.stack([np.bincount(group, row) for row in by_unit])
         columns = {name: sums.mean(axis=0), f"{name}_sd": sums.std(axis=0)}

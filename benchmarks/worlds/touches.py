@@ -74,7 +74,7 @@ def picked(weights: FloatArray, count: int, rng: np.random.Generator) -> IntArra
     if not count:
         return np.zeros(0, dtype=np.int64)
     found = np.searchsorted(edges, rng.random(count) * edges[-1], side="right")
-    return np.minimum(found, len(weights) - 1).astype(np.int64)
+    return np.asarray(np.minimum(found, len(weights) - 1), dtype=np.int64)
 
 
 def season(at: FloatArray) -> FloatArray:

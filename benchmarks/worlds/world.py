@@ -216,16 +216,14 @@ def _with_renewals(
     """What customers do at each anniversary too: renew, which adds nothing, or leave."""
     days = causes.spec.days
     first = np.flatnonzero(happened.is_first)
-    accounts, times, kinds, amounts = [happened.account], [happened.at], [kind], [paid]
+    parts = [(happened.account, happened.at, kind, paid)]
     for year in range(1, int(days // YEAR) + 1):
         due = happened.at[first] + YEAR * year
         there = (due < days) & (due <= happened.churned[first])
         leaves = due[there] == happened.churned[first[there]]
-        accounts.append(happened.account[first[there]])
-        times.append(due[there])
-        kinds.append(np.where(leaves, "churn", "renewal").astype(object))
-        amounts.append(np.where(leaves, -paid[first[there]], 0.0))
-    joined = tuple(np.concatenate(columns) for columns in (accounts, times, kinds, amounts))
-    order = np.lexsort((joined[1], joined[0]))
-    account, at, what, worth = (column[order] for column in joined)
-    return account, at, what, worth
+        what = np.where(leaves, "churn", "renewal").astype(object)
+        worth = np.where(leaves, -paid[first[there]], 0.0)
+        parts.append((happened.account[first[there]], due[there], what, worth))
+    account, at, kind, paid = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = np.lexsort((at, account))
+    return account[order], at[order], kind[order], paid[order]
