@@ -31,14 +31,18 @@ NOTES = """\
 err: Σ|estimate − truth| / Σ truth, mean over fits, of what touches add in expectation (the model)
 and of the rule with the lowest mean (scaled to the true total; the model is not). bias: of the
 total. total in 90: fits whose interval holds the total. in 90 / 50: share of the truths above zero
-that their interval holds. z: standard deviation of (mean − truth) / sd. no effect: share of all
-conversions credited to campaigns that do nothing, and of these campaigns those whose 90 % interval
-reaches zero. passed: fits whose draws pass the gates.
+that their interval holds. z: mean and standard deviation of (mean − truth) / sd, which are 0 and 1
+where the model is right about what it does not know. no effect: share of all conversions credited
+to campaigns that do nothing, and of these campaigns those whose 90 % interval reaches zero. passed:
+fits whose draws pass the gates.
 The second table: the credit for what happened, held against what touches really set off."""
 
 
 def main() -> None:
     options = _options()
+    if options.read is not None:
+        print(_report(orjson.loads(options.read.read_bytes())))
+        return
     signal.signal(signal.SIGTERM, _stop)
     jobs = [
         (world, seed, conversions)
@@ -54,9 +58,13 @@ def main() -> None:
             _write(options.output, results)
     finally:
         if results:
-            print(f"\n{table(results)}\n\n{realised_table(results)}\n\n{NOTES}", flush=True)
+            print(f"\n{_report(results)}", flush=True)
     if any("error" in result for result in results):
         sys.exit(1)
+
+
+def _report(results: Sequence[Result]) -> str:
+    return f"{table(results)}\n\n{realised_table(results)}\n\n{NOTES}"
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
@@ -86,8 +94,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--draws", type=int, default=500, help="of each chain")
     parser.add_argument("--tune", type=int, default=400)
     parser.add_argument("--chains", type=int, default=4)
+    parser.add_argument("--once", action="store_true", help="no second try where draws don't pass")
     parser.add_argument("--jobs", type=int, default=len(_processors()), help="fits side by side")
     parser.add_argument("--output", type=Path, help="file for every number, JSON")
+    parser.add_argument("--read", type=Path, help="print the tables of such a file, fit nothing")
     return parser.parse_args()
 
 
@@ -107,7 +117,7 @@ def _run(jobs: list[tuple[str, int, int]], options: argparse.Namespace) -> Itera
     pool = ProcessPoolExecutor(options.jobs, context, _begin, (places,))
     settings = {name: getattr(options, name) for name in ("draws", "tune", "chains")}
     try:
-        futures = [pool.submit(_job, *job, settings) for job in jobs]
+        futures = [pool.submit(_job, *job, settings, options.once) for job in jobs]
         for future in as_completed(futures):
             yield future.result()
     finally:
@@ -123,11 +133,13 @@ def _begin(places: Any) -> None:
         os.sched_setaffinity(0, {places.get()})
 
 
-def _job(world: str, seed: int, conversions: int, settings: dict[str, int]) -> Result:
-    from attribution.sampling import Sampling
+def _job(world: str, seed: int, conversions: int, settings: dict[str, int], once: bool) -> Result:
+    from attribution import sampling
     from benchmarks.scores import fitted
 
-    return fitted(world, seed, conversions, Sampling(seed=seed, **settings))
+    if once:
+        sampling.TARGETS = ()  # the product tries once more for each
+    return fitted(world, seed, conversions, sampling.Sampling(seed=seed, **settings))
 
 
 def _write(path: Path | None, results: list[Result]) -> None:
@@ -237,7 +249,7 @@ def _accuracy(fits: list[Result]) -> list[str]:
 
 
 def _honesty(fits: list[Result], name: str, truth: str) -> list[str]:
-    """Coverage by channel and by campaign, and the spread of z, over truths above zero."""
+    """Coverage by channel and by campaign, and z, over truths above zero."""
     cells, spreads = [], []
     for level in LEVELS:
         true, mean, sd = (_pooled(fits, level, key) for key in (truth, name, f"{name}_sd"))
@@ -247,8 +259,9 @@ def _honesty(fits: list[Result], name: str, truth: str) -> list[str]:
             low, high = (_pooled(fits, level, f"{name}_{end}_{ends}") for end in ("low", "high"))
             held.append(np.mean(((low <= true) & (true <= high))[real]))
         cells.append(" / ".join(f"{share:.2f}" for share in held))
-        spreads.append(np.std(((mean - true) / np.maximum(sd, 1e-9))[real]))
-    return [*cells, " / ".join(f"{spread:.1f}" for spread in spreads)]
+        z = ((mean - true) / np.maximum(sd, 1e-9))[real]
+        spreads.append(f"{z.mean():+.1f} ± {z.std():.1f}")
+    return [*cells, " / ".join(spreads)]
 
 
 def _nothing(fits: list[Result]) -> str:

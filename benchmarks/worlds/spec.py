@@ -1,7 +1,7 @@
 """What each world is, as data: one generator, and what a world changes about it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = ["CHANNELS", "SEGMENTS", "WORLDS", "Channel", "Follow", "Segment", "Spec"]
 
@@ -144,6 +144,10 @@ BROAD = ("content", "event", "paid_social", "webinar")
 
 WORLDS = {
     "additive": Spec("Each touch may persuade by itself; accounts buy once."),
+    "decaying": Spec(
+        "As additive, but every effect is strongest at once and decays exponentially.",
+        channels=tuple(replace(one, delay="exponential") for one in CHANNELS),
+    ),
     "propensity": Spec(
         "Some accounts are touched more and buy more, whatever campaigns do.", propensity=0.6
     ),

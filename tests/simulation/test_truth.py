@@ -56,7 +56,7 @@ def test_the_table_says_how_right_and_how_honest():
     assert row["total in 90"] == "1"
     assert values[7:10] == ["0.05", "0.50 first", "0.09"]
     assert row["in 90 / 50 channel"] == "0.75 / 0.75"
-    assert row["z channel / campaign"] == "1.2 / 1.2"
+    assert row["z channel / campaign"] == "+0.9 ± 1.2 / +0.9 ± 1.2"
     assert row["no effect"] == ""
     assert cells(realised_table(fits))[0]["err channel"] == "0.05"
 
