@@ -23,7 +23,7 @@ from attribution.expected import expected, measure, some_accounts
 from attribution.features import Features
 from attribution.journeys import Journeys
 from attribution.posterior import Posterior
-from attribution.risk import CUSTOMER, Spells, clipped, joined, risk_spells
+from attribution.risk import CUSTOMER, Spells, clipped, joined
 from attribution.summary import period_starts
 
 __all__ = ["MAX_Z", "Check", "check_predictions"]
@@ -34,7 +34,7 @@ BoolArray = NDArray[np.bool_]
 
 MAX_Z = 4.0
 MAX_OFF, MAX_OFF_OF_MONTH = 0.25, 0.5
-"""Relative to the mean. The model has no season, and a month may be that far from the year."""
+"""Relative to the mean. Months are what a season of straight lines is furthest from."""
 MOST_TOUCHES = 100_000
 """Of so many touches' accounts at most: what the checks cost does not grow with the data."""
 REPLICATES = 8
@@ -113,7 +113,7 @@ def check_predictions(
         Of the predicted counts.
     """
     chosen = some_accounts(journeys, MOST_TOUCHES)
-    every = risk_spells(journeys)[0].only(chosen)
+    every = features.spells.only(chosen)
     parts = [
         *_by_state(journeys, features, every),
         *_by_activity(journeys, features, every),
@@ -158,7 +158,7 @@ def _by_state(journeys: Journeys, features: Features, every: Spells) -> Iterator
 
 def _by_activity(journeys: Journeys, features: Features, every: Spells) -> Iterator[_Part]:
     for number, level in enumerate(features.activity_levels):
-        wanted = features.account_activity[every.account] == number
+        wanted = every.activity == number
         label = f"{np.exp(level):.2g} times the segment's touches"
         yield _Part("activity", label, every.at(wanted), features.activity == number)
 

@@ -116,12 +116,14 @@ def bayesian_credit(
     channel = terms.unit_channel[unit]
     state = terms.state[pairs.conversion]
     touch_mean, base_mean = np.zeros(len(pairs)), np.zeros(conversions)
+    context = terms.contexts.of_touch[pairs.touch]
+    multiplier = posterior.multiplier(terms.contexts)
     rows = len(terms.conversion)
     draws = np.empty((rows + conversions, len(posterior)), dtype=np.float32)
     for d in range(len(posterior)):
         rate = np.einsum("pb,pb->p", terms.touch_kernels, posterior.weights[d][channel])
-        rate *= posterior.effect[d][unit] * posterior.state[d][state]
-        base = posterior.baseline[d][terms.baseline]
+        rate *= posterior.effect[d][unit] * posterior.state[d][state] * multiplier[d][context]
+        base = posterior.baseline[d][terms.baseline] * np.exp(terms.season @ posterior.season[d])
         total = base + np.bincount(pairs.conversion, rate, minlength=conversions)
         share = rate / total[pairs.conversion]
         touch_mean += share
@@ -152,11 +154,12 @@ def incremental(
     units = max(len(features.unit_channel), 1)
     code, group = np.unique(rows.day * units + rows.unit, return_inverse=True)
     channel = features.unit_channel[rows.unit]
+    multiplier = posterior.multiplier(features.contexts)
     draws = np.empty((len(code), len(posterior)), dtype=np.float32)
     for d in range(len(posterior)):
         added = np.einsum("rb,rb->r", rows.sums, posterior.weights[d][channel])
         added *= posterior.effect[d][rows.unit] * posterior.state[d][rows.state]
-        added *= posterior.activity[d][rows.activity]
+        added *= posterior.activity[d][rows.activity] * multiplier[d][rows.context]
         draws[:, d] = np.bincount(group, added, minlength=len(code))
     return code // units, code % units, draws
 

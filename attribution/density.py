@@ -8,23 +8,30 @@ and kept on disk, and gives the same draws again.
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.features import Features
-from attribution.kernels import HALF_LIVES_DAYS
-from attribution.model import (
-    Priors,
-    centres,
-    fitted_units,
-    has_customers,
-    variables,
+from attribution.inputs import (
+    CHANNEL,
+    CUSTOMER,
+    EFFECT,
+    PEAK,
+    POWER,
+    SATURATION,
+    SCALE,
+    SEASON,
+    SHAPE,
+    SYNERGY,
+    WIDTH,
+    Inputs,
 )
+from attribution.kernels import HALF_LIVES_DAYS
+from attribution.model import SYNERGY_NU
 
-__all__ = ["Inputs", "build_inputs", "from_places", "log_density", "placed_density"]
+__all__ = ["from_places", "log_density", "placed_density"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -43,68 +50,6 @@ def _jit[**P, R](function: Callable[P, R]) -> Callable[P, R]:
     return result
 
 
-class Inputs(NamedTuple):
-    """What the density needs of the features; parameters lie in ``x`` as ``variables`` orders them.
-
-    ``first_pair`` has one entry more than there are conversions: the pairs of conversion ``i`` are
-    those from ``first_pair[i]`` to ``first_pair[i + 1]``. ``event_levels`` is the sum over
-    conversions. ``fitted_of_unit`` is -1 where a campaign is integrated out. ``prior_precision`` is
-    0 where the prior is no normal.
-    """
-
-    first_pair: IntArray
-    pair_fitted: IntArray
-    pair_channel: IntArray
-    kernels: FloatArray
-    state: IntArray
-    baseline: IntArray
-    levels: FloatArray
-    event_levels: float
-    risk_days: FloatArray
-    exposures: FloatArray
-    unit_channel: IntArray
-    fitted_of_unit: IntArray
-    log_half_lives: FloatArray
-    prior_mean: FloatArray
-    prior_precision: FloatArray
-    channels: int
-    fitted: int
-
-
-def build_inputs(features: Features, priors: Priors) -> Inputs:
-    """Arrays of the features in the layout that the density walks through."""
-    fitted = fitted_units(features)
-    fitted_of_unit = np.full(len(features.unit_channel), -1)
-    fitted_of_unit[fitted] = np.arange(len(fitted))
-    means, precisions = [], []
-    shift = dict(zip(("log_baseline", "log_channel_effect"), centres(features), strict=True))
-    for name, size in variables(features).items():
-        mean, sd = priors.get(name, (0.0, math.inf))
-        means.append(np.full(size, mean + shift.get(name, 0.0)))
-        precisions.append(np.full(size, 1.0 / sd**2))
-    states = 2 if has_customers(features) else 1
-    conversions = len(features.state)
-    return Inputs(
-        first_pair=np.searchsorted(features.conversion, np.arange(conversions + 1)),
-        pair_fitted=fitted_of_unit[features.unit],
-        pair_channel=features.unit_channel[features.unit],
-        kernels=np.ascontiguousarray(features.kernels),
-        state=features.state.astype(np.int64),
-        baseline=features.baseline.astype(np.int64),
-        levels=features.activity_levels,
-        event_levels=float(features.activity_levels[features.activity].sum()),
-        risk_days=features.risk_days,
-        exposures=np.ascontiguousarray(features.exposures[:states]),
-        unit_channel=features.unit_channel,
-        fitted_of_unit=fitted_of_unit,
-        log_half_lives=np.log(HALF_LIVES_DAYS),
-        prior_mean=np.concatenate(means),
-        prior_precision=np.concatenate(precisions),
-        channels=len(features.channels),
-        fitted=len(fitted),
-    )
-
-
 @_jit
 def log_density(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
     """Log density at ``x`` up to a constant; its gradient is written to ``gradient``.
@@ -114,41 +59,92 @@ def log_density(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
     x, gradient
         Shape ``(parameter,)``.
     """
-    baselines, channels, fitted = d.risk_days.shape[0], d.channels, d.fitted
-    shape_at = baselines + channels
-    effect_at = shape_at + 1 + 2 * channels
-    at = effect_at + fitted
-    has_power = len(d.levels) > 1
-    power_at, customer_at = (at if has_power else -1), (at + 1 if has_power else at)
-    if d.exposures.shape[0] == 1:
-        customer_at = -1
+    value = _priors(x, d, gradient)
+    power = x[d.at[POWER]] if d.at[POWER] >= 0 else 0.0
+    activity = np.exp(power * d.levels)
+    by_state = np.ones(2)
+    if d.at[CUSTOMER] >= 0:
+        by_state[1] = math.exp(x[d.at[CUSTOMER]])
+    weights, season, multiplier = _weights(x, d), _season(x, d), _multiplier(x, d)
+    d_weights, d_state = np.zeros_like(weights), np.zeros(2)
+    d_activity, d_season = np.zeros_like(activity), np.zeros_like(season)
+    d_log_multiplier = np.zeros_like(multiplier)
+    value += _effect_prior(x, d, gradient)
+    value += _events(
+        x, d, gradient, weights, by_state, season, multiplier,
+        d_weights, d_state, d_season, d_log_multiplier,
+    )  # fmt: skip
+    value += _baseline_risk(x, d, gradient, activity, season, d_activity, d_season)
+    value += _risk(
+        x, d, gradient, weights, by_state, activity, multiplier,
+        d_weights, d_state, d_activity, d_log_multiplier,
+    )  # fmt: skip
+    if d.at[POWER] >= 0:
+        value += power * d.event_levels
+        gradient[d.at[POWER]] += d.event_levels
+        gradient[d.at[POWER]] += np.sum(d_activity * activity * d.levels)
+    if d.at[CUSTOMER] >= 0:
+        gradient[d.at[CUSTOMER]] += d_state[1] * by_state[1]
+    for j in range(d.calendar.shape[1]):
+        gradient[d.at[SEASON] + j] += np.sum(d.calendar[:, j] * season * d_season)
+    _to_contexts(x, d, gradient, d_log_multiplier)
+    _to_bump(x, d, gradient, weights, d_weights)
+    return value
 
+
+@_jit
+def _priors(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
+    """The normal priors, those of channels around their scale, and the t of sequences."""
     value = 0.0
     for i in range(len(x)):
         off = x[i] - d.prior_mean[i]
         value -= 0.5 * d.prior_precision[i] * off * off
         gradient[i] = -d.prior_precision[i] * off
-    power = x[power_at] if power_at >= 0 else 0.0
-    activity = np.exp(power * d.levels)
-    by_state = np.ones(2)
-    if customer_at >= 0:
-        by_state[1] = math.exp(x[customer_at])
-    weights = _weights(x, d, shape_at + 1)
-    d_weights, d_state = np.zeros_like(weights), np.zeros(2)
-    d_activity = np.zeros_like(activity)
-    value += _effect_prior(x, d, gradient, baselines, shape_at, effect_at)
-    value += _events(x, d, gradient, weights, by_state, d_weights, d_state, effect_at)
-    value += _risk(
-        x, d, gradient, weights, by_state, activity, d_weights, d_state, d_activity, effect_at
-    )
-    if power_at >= 0:
-        value += power * d.event_levels
-        gradient[power_at] += d.event_levels
-        gradient[power_at] += np.sum(d_activity * activity * d.levels)
-    if customer_at >= 0:
-        gradient[customer_at] += d_state[1] * by_state[1]
-    _to_bump(x, d, gradient, weights, d_weights, shape_at + 1)
+    for i in range(d.at[CHANNEL], d.at[CHANNEL] + d.channels):
+        off = x[i] - x[d.at[SCALE]]
+        value -= 0.5 * d.channel_precision * off * off
+        gradient[i] -= d.channel_precision * off
+        gradient[d.at[SCALE]] += d.channel_precision * off
+    for i in range(d.at[SYNERGY], d.at[SYNERGY] + d.sequences):
+        step = x[i] / d.synergy_scale
+        value -= 0.5 * (SYNERGY_NU + 1.0) * math.log1p(step * step / SYNERGY_NU)
+        gradient[i] -= (SYNERGY_NU + 1.0) * step / (SYNERGY_NU + step * step) / d.synergy_scale
     return value
+
+
+@_jit
+def _season(x: FloatArray, d: Inputs) -> FloatArray:
+    log = np.zeros(d.calendar.shape[0])
+    for j in range(d.calendar.shape[1]):
+        log += d.calendar[:, j] * x[d.at[SEASON] + j]
+    return np.exp(log)
+
+
+@_jit
+def _multiplier(x: FloatArray, d: Inputs) -> FloatArray:
+    """What a touch's effect is multiplied by in each context."""
+    log = np.zeros(len(d.log_repeats))
+    for g in range(len(log)):
+        if d.at[SATURATION] >= 0:
+            power = math.exp(x[d.at[SATURATION] + d.context_channel[g]])
+            log[g] -= power * d.log_repeats[g]
+        for s in range(d.sequences):
+            log[g] += d.follows[g, s] * x[d.at[SYNERGY] + s]
+    return np.exp(log)
+
+
+@_jit
+def _to_contexts(
+    x: FloatArray, d: Inputs, gradient: FloatArray, d_log_multiplier: FloatArray
+) -> None:
+    """From the gradient by the log of each context's multiplier to what it is made of."""
+    for g in range(len(d_log_multiplier)):
+        slope = d_log_multiplier[g]
+        if d.at[SATURATION] >= 0:
+            i = d.at[SATURATION] + d.context_channel[g]
+            gradient[i] -= math.exp(x[i]) * d.log_repeats[g] * slope
+        for s in range(d.sequences):
+            gradient[d.at[SYNERGY] + s] += d.follows[g, s] * slope
 
 
 @_jit
@@ -165,8 +161,7 @@ def placed_density(x: FloatArray, d: Inputs, knee: FloatArray, gradient: FloatAr
     y = x.copy()
     from_places(y, d, knee)
     value = log_density(y, d, gradient)
-    effect_at = d.risk_days.shape[0] + 3 * d.channels + 1
-    for i in range(effect_at, effect_at + d.fitted):
+    for i in range(d.at[EFFECT], d.at[EFFECT] + d.fitted):
         v = x[i]
         if v < 0.0:
             value += math.log1p(-v)
@@ -181,17 +176,16 @@ def from_places(x: FloatArray, d: Inputs, knee: FloatArray) -> None:
     The log of an effect that may be zero has a long left tail. In its place stands ``v``: the log
     is ``knee + v`` above the knee and ``knee + v − v²/2`` below it, so that the tail is short.
     """
-    effect_at = d.risk_days.shape[0] + 3 * d.channels + 1
     for f in range(d.fitted):
-        v = x[effect_at + f]
-        x[effect_at + f] = knee[f] + v - (0.5 * v * v if v < 0.0 else 0.0)
+        v = x[d.at[EFFECT] + f]
+        x[d.at[EFFECT] + f] = knee[f] + v - (0.5 * v * v if v < 0.0 else 0.0)
 
 
 @_jit
-def _weights(x: FloatArray, d: Inputs, peak_at: int) -> FloatArray:
+def _weights(x: FloatArray, d: Inputs) -> FloatArray:
     weights = np.empty((d.channels, len(d.log_half_lives)))
     for c in range(d.channels):
-        step = (d.log_half_lives - x[peak_at + c]) * math.exp(-x[peak_at + d.channels + c])
+        step = (d.log_half_lives - x[d.at[PEAK] + c]) * math.exp(-x[d.at[WIDTH] + c])
         weight = np.exp(-0.5 * (step**2 - np.min(step**2)))
         weights[c] = weight / np.sum(weight)
     return weights
@@ -199,30 +193,23 @@ def _weights(x: FloatArray, d: Inputs, peak_at: int) -> FloatArray:
 
 @_jit
 def _to_bump(
-    x: FloatArray,
-    d: Inputs,
-    gradient: FloatArray,
-    weights: FloatArray,
-    d_weights: FloatArray,
-    peak_at: int,
+    x: FloatArray, d: Inputs, gradient: FloatArray, weights: FloatArray, d_weights: FloatArray
 ) -> None:
     """From the weights' gradient to that of each bump's peak and width."""
     for c in range(d.channels):
-        width = math.exp(x[peak_at + d.channels + c])
+        width = math.exp(x[d.at[WIDTH] + c])
         mean = np.sum(weights[c] * d_weights[c])
         for b in range(len(d.log_half_lives)):
             d_logit = weights[c, b] * (d_weights[c, b] - mean)
-            step = (d.log_half_lives[b] - x[peak_at + c]) / width
-            gradient[peak_at + c] += d_logit * step / width
-            gradient[peak_at + d.channels + c] += d_logit * step * step
+            step = (d.log_half_lives[b] - x[d.at[PEAK] + c]) / width
+            gradient[d.at[PEAK] + c] += d_logit * step / width
+            gradient[d.at[WIDTH] + c] += d_logit * step * step
 
 
 @_jit
-def _effect_prior(
-    x: FloatArray, d: Inputs, gradient: FloatArray, channel_at: int, shape_at: int, effect_at: int
-) -> float:
+def _effect_prior(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
     """The fitted campaigns' effects are Gamma, here of their logs."""
-    log_shape = x[shape_at]
+    log_shape = x[d.at[SHAPE]]
     shape = math.exp(log_shape)
     value = -d.fitted * math.lgamma(shape)
     d_shape = -d.fitted * _digamma(shape)
@@ -230,14 +217,14 @@ def _effect_prior(
         f, c = d.fitted_of_unit[u], d.unit_channel[u]
         if f < 0:
             continue
-        relative = x[effect_at + f] - x[channel_at + c]
+        relative = x[d.at[EFFECT] + f] - x[d.at[CHANNEL] + c]
         term = relative - math.exp(relative) + log_shape
         value += shape * term
         d_shape += term + 1.0
         slope = shape * (1.0 - math.exp(relative))
-        gradient[effect_at + f] += slope
-        gradient[channel_at + c] -= slope
-    gradient[shape_at] += shape * d_shape
+        gradient[d.at[EFFECT] + f] += slope
+        gradient[d.at[CHANNEL] + c] -= slope
+    gradient[d.at[SHAPE]] += shape * d_shape
     return value
 
 
@@ -248,40 +235,46 @@ def _events(
     gradient: FloatArray,
     weights: FloatArray,
     by_state: FloatArray,
+    season: FloatArray,
+    multiplier: FloatArray,
     d_weights: FloatArray,
     d_state: FloatArray,
-    effect_at: int,
+    d_season: FloatArray,
+    d_log_multiplier: FloatArray,
 ) -> float:
     """Sum of the log rates at the conversions, but for the accounts' activity."""
     value, product = 0.0, 1.0
-    effect = np.exp(x[effect_at : effect_at + d.fitted])
+    effect = np.exp(x[d.at[EFFECT] : d.at[EFFECT] + d.fitted])
     baseline = np.exp(x[: d.risk_days.shape[0]])
-    mixed = np.empty(max(np.max(d.first_pair[1:] - d.first_pair[:-1]), 1))
+    mixed = np.empty(max(np.max(d.first_row[1:] - d.first_row[:-1]), 1))
     for i in range(len(d.state)):
-        first, last = d.first_pair[i], d.first_pair[i + 1]
+        first, last = d.first_row[i], d.first_row[i + 1]
         touched = 0.0
         for p in range(first, last):
             mixture = 0.0
+            g = d.row_context[p]
             for b in range(BANK):
-                mixture += d.kernels[p, b] * weights[d.pair_channel[p], b]
-            mixed[p - first] = mixture
-            touched += mixture * effect[d.pair_fitted[p]]
+                mixture += d.kernels[p, b] * weights[d.context_channel[g], b]
+            mixed[p - first] = mixture * multiplier[g]
+            touched += mixed[p - first] * effect[d.row_fitted[p]]
         scale = by_state[d.state[i]]
         base = baseline[d.baseline[i]]
-        rate = base + scale * touched
+        rate = base * season[d.day[i]] + scale * touched
         inverse = 1.0 / rate
         product *= rate  # one logarithm serves many conversions
         if product < 1e-200 or product > 1e200:
             value += math.log(product / rate) + math.log(rate)
             product = 1.0
-        gradient[d.baseline[i]] += base * inverse
+        gradient[d.baseline[i]] += base * season[d.day[i]] * inverse
+        d_season[d.day[i]] += base * inverse
         d_state[d.state[i]] += touched * inverse
         for p in range(first, last):
-            f, c = d.pair_fitted[p], d.pair_channel[p]
+            f, g = d.row_fitted[p], d.row_context[p]
             slope = scale * effect[f] * inverse
-            gradient[effect_at + f] += slope * mixed[p - first]
+            gradient[d.at[EFFECT] + f] += slope * mixed[p - first]
+            d_log_multiplier[g] += slope * mixed[p - first]
             for b in range(BANK):
-                d_weights[c, b] += slope * d.kernels[p, b]
+                d_weights[d.context_channel[g], b] += slope * multiplier[g] * d.kernels[p, b]
     return value + math.log(product)
 
 
@@ -293,69 +286,92 @@ def _risk(
     weights: FloatArray,
     by_state: FloatArray,
     activity: FloatArray,
+    multiplier: FloatArray,
     d_weights: FloatArray,
     d_state: FloatArray,
     d_activity: FloatArray,
-    effect_at: int,
+    d_log_multiplier: FloatArray,
 ) -> float:
-    """Minus the integral of the rate over all accounts' time at risk."""
-    value = _baseline_risk(x, d, gradient, activity, d_activity)
-    states, levels, units, _ = d.exposures.shape
-    baselines = d.risk_days.shape[0]
-    shape_at = baselines + d.channels
-    shape = math.exp(x[shape_at])
-    slope = np.empty((units, BANK))
-    total = np.zeros((units, BANK))
-    for s in range(states):
-        for k in range(levels):
-            scale = by_state[s] * activity[k]
-            for u in range(units):
-                for b in range(BANK):
-                    total[u, b] += scale * d.exposures[s, k, u, b]
-    for u in range(units):
-        c, f = d.unit_channel[u], d.fitted_of_unit[u]
-        at_risk = 0.0
+    """Minus the integral of the touches' part of the rate over all accounts' time at risk."""
+    states, levels, rows, _ = d.exposures.shape
+    flat = d.exposures.reshape((states * levels, rows * BANK))  # long loops, for the vector units
+    total = np.zeros((rows, BANK))
+    summed = total.reshape(rows * BANK)
+    for i in range(states * levels):
+        scale = by_state[i // levels] * activity[i % levels]
+        for j in range(rows * BANK):
+            summed[j] += scale * flat[i, j]
+    of_row, at_risk = np.zeros(rows), np.zeros(len(d.unit_channel))
+    for r in range(rows):
+        g = d.exposure_context[r]
         for b in range(BANK):
-            at_risk += total[u, b] * weights[c, b]
-        if f >= 0:
-            mean = math.exp(x[effect_at + f])
-            value -= mean * at_risk
-            gradient[effect_at + f] -= mean * at_risk
-            per_risk = -mean
-        else:
-            mean = math.exp(x[baselines + c])
-            relative = mean * at_risk / shape
-            none = shape * math.log1p(relative)
-            value -= none
-            per_risk = -mean / (1.0 + relative)
-            gradient[baselines + c] += per_risk * at_risk
-            gradient[shape_at] -= none + per_risk * at_risk
+            of_row[r] += total[r, b] * weights[d.context_channel[g], b]
+        of_row[r] *= multiplier[g]
+        at_risk[d.exposure_unit[r]] += of_row[r]
+    value, per_risk = _unit_risk(x, d, gradient, at_risk)
+    slope = np.empty((rows, BANK))
+    for r in range(rows):
+        g = d.exposure_context[r]
+        by_risk = per_risk[d.exposure_unit[r]]
+        d_log_multiplier[g] += by_risk * of_row[r]
         for b in range(BANK):
-            d_weights[c, b] += per_risk * total[u, b]
-            slope[u, b] = per_risk * weights[c, b]
-    for s in range(states):
-        for k in range(levels):
-            part = 0.0
-            for u in range(units):
-                for b in range(BANK):
-                    part += slope[u, b] * d.exposures[s, k, u, b]
-            d_state[s] += activity[k] * part
-            d_activity[k] += by_state[s] * part
+            d_weights[d.context_channel[g], b] += by_risk * multiplier[g] * total[r, b]
+            slope[r, b] = by_risk * multiplier[g] * weights[d.context_channel[g], b]
+    slopes = slope.reshape(rows * BANK)
+    for i in range(states * levels):
+        part = 0.0
+        for j in range(rows * BANK):
+            part += slopes[j] * flat[i, j]
+        d_state[i // levels] += activity[i % levels] * part
+        d_activity[i % levels] += by_state[i // levels] * part
     return value
 
 
 @_jit
+def _unit_risk(
+    x: FloatArray, d: Inputs, gradient: FloatArray, at_risk: FloatArray
+) -> tuple[float, FloatArray]:
+    """By campaign what its touches' risk takes, and its derivative; some are integrated out."""
+    value, per_risk = 0.0, np.empty(len(at_risk))
+    shape = math.exp(x[d.at[SHAPE]])
+    for u in range(len(at_risk)):
+        f = d.fitted_of_unit[u]
+        if f >= 0:
+            mean = math.exp(x[d.at[EFFECT] + f])
+            value -= mean * at_risk[u]
+            gradient[d.at[EFFECT] + f] -= mean * at_risk[u]
+            per_risk[u] = -mean
+            continue
+        channel_at = d.at[CHANNEL] + d.unit_channel[u]
+        mean = math.exp(x[channel_at])
+        relative = mean * at_risk[u] / shape
+        none = shape * math.log1p(relative)
+        value -= none
+        per_risk[u] = -mean / (1.0 + relative)
+        gradient[channel_at] += per_risk[u] * at_risk[u]
+        gradient[d.at[SHAPE]] -= none + per_risk[u] * at_risk[u]
+    return value, per_risk
+
+
+@_jit
 def _baseline_risk(
-    x: FloatArray, d: Inputs, gradient: FloatArray, activity: FloatArray, d_activity: FloatArray
+    x: FloatArray,
+    d: Inputs,
+    gradient: FloatArray,
+    activity: FloatArray,
+    season: FloatArray,
+    d_activity: FloatArray,
+    d_season: FloatArray,
 ) -> float:
     value = 0.0
     for g in range(d.risk_days.shape[0]):
         rate = math.exp(x[g])
         for k in range(len(activity)):
-            expected = rate * activity[k] * d.risk_days[g, k]
-            value -= expected
-            gradient[g] -= expected
-            d_activity[k] -= rate * d.risk_days[g, k]
+            days = np.sum(d.risk_days[g, k] * season)
+            value -= rate * activity[k] * days
+            gradient[g] -= rate * activity[k] * days
+            d_activity[k] -= rate * days
+            d_season -= rate * activity[k] * d.risk_days[g, k]
     return value
 
 

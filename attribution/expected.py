@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from attribution.contexts import Contexts
 from attribution.features import ACTIVITY_BINS, Features
-from attribution.journeys import US_PER_DAY, Journeys
-from attribution.kernels import elapsed
+from attribution.journeys import Journeys
 from attribution.posterior import Posterior
 from attribution.risk import Spells, summed_exposures
 
@@ -33,9 +33,14 @@ class Cells:
     ----------
     count
         Of cells.
-    days_cell, days_baseline, days_activity, days
-        Days at risk of a cell in a baseline and an activity bin, shape ``(row,)``.
-    cell, state, activity, unit, kernels
+    days_cell, days_baseline, days_activity, begin, end
+        Of each stretch of time at risk, from and to when in days of the features' calendar; shape
+        ``(stretch,)``.
+    calendar
+        The season's basis on each day, shape ``(day, basis)``.
+    contexts
+        Of touches.
+    cell, state, activity, unit, context, kernels
         Integrals of the kernels over the risk that follows touches, shape ``(row,)`` and
         ``(row, kernel)``.
     """
@@ -44,11 +49,15 @@ class Cells:
     days_cell: IntArray
     days_baseline: IntArray
     days_activity: IntArray
-    days: FloatArray
+    begin: FloatArray
+    end: FloatArray
+    calendar: FloatArray
+    contexts: Contexts
     cell: IntArray
     state: IntArray
     activity: IntArray
     unit: IntArray
+    context: IntArray
     kernels: FloatArray
 
 
@@ -88,34 +97,34 @@ def measure(
     numbers = np.array(
         [[place.get((name, state), 0) for state in (0, 1)] for name in journeys.segments]
     ).reshape(-1, 2)
-    activity = features.account_activity
-    baselines, units = len(features.baselines), max(len(journeys.units), 1)
-    code = cell * baselines + numbers[journeys.segment[spells.account], spells.state]
-    code = code * ACTIVITY_BINS + activity[spells.account]
-    distinct, row = np.unique(code, return_inverse=True)
-    lengths = (spells.end_us - spells.start_us) / US_PER_DAY
-    days = elapsed(lengths, spells.start_day_only, spells.end_day_only)
-    rest, days_activity = np.divmod(distinct, ACTIVITY_BINS)
-    days_cell, days_baseline = np.divmod(rest, baselines)
+    contexts, of_context = features.contexts, len(features.contexts.channel)
+    units = max(len(journeys.units), 1)
+    begin, end = spells.days_from(features.first_day)
 
     def like(touch: IntArray, spell: IntArray) -> IntArray:
         code = (cell[spell] * units + journeys.touches.unit[touch]) * 2 + spells.state[spell]
-        return np.asarray(code * ACTIVITY_BINS + activity[journeys.touches.account[touch]])
+        code = code * max(of_context, 1) + contexts.of_touch[touch]
+        return np.asarray(code * ACTIVITY_BINS + spells.activity[spell])
 
     rest, kernels = summed_exposures(journeys, spells, like)
     rest, of_activity = np.divmod(rest, ACTIVITY_BINS)
+    rest, context = np.divmod(rest, max(of_context, 1))
     rest, state = np.divmod(rest, 2)
     of_cell, unit = np.divmod(rest, units)
     return Cells(
         count=count,
-        days_cell=days_cell,
-        days_baseline=days_baseline,
-        days_activity=days_activity,
-        days=np.bincount(row, days, minlength=len(distinct)),
+        days_cell=cell,
+        days_baseline=numbers[journeys.segment[spells.account], spells.state],
+        days_activity=spells.activity,
+        begin=begin,
+        end=end,
+        calendar=features.calendar,
+        contexts=contexts,
         cell=of_cell,
         state=state,
         activity=of_activity,
         unit=unit,
+        context=context,
         kernels=kernels,
     )
 
@@ -123,12 +132,18 @@ def measure(
 def expected(cells: Cells, posterior: Posterior, unit_channel: IntArray) -> FloatArray:
     """Conversions that are expected in each cell, ``Λ``, shape ``(draw, cell)``."""
     out = np.empty((len(posterior), cells.count))
+    multiplier = posterior.multiplier(cells.contexts)
+    days = np.arange(len(cells.calendar) + 1)
     for d in range(len(posterior)):
-        base = posterior.baseline[d][cells.days_baseline] * cells.days
+        season = np.exp(cells.calendar @ posterior.season[d])
+        passed = np.concatenate(([0.0], np.cumsum(season)))
+        base = np.interp(cells.end, days, passed) - np.interp(cells.begin, days, passed)
+        base *= posterior.baseline[d][cells.days_baseline]
         base *= posterior.activity[d][cells.days_activity]
         by_unit = posterior.effect[d][:, None] * posterior.weights[d][unit_channel]
         added = np.einsum("rb,rb->r", cells.kernels, by_unit[cells.unit])
         added *= posterior.state[d][cells.state] * posterior.activity[d][cells.activity]
+        added *= multiplier[d][cells.context]
         out[d] = np.bincount(cells.days_cell, base, minlength=cells.count)
         out[d] += np.bincount(cells.cell, added, minlength=cells.count)
     return out
@@ -137,12 +152,15 @@ def expected(cells: Cells, posterior: Posterior, unit_channel: IntArray) -> Floa
 def log_rates(features: Features, posterior: Posterior) -> FloatArray:
     """Log of the rate at each conversion, a day, shape ``(draw, conversion)``."""
     conversions = len(features.state)
+    multiplier = posterior.multiplier(features.contexts)
     out = np.empty((len(posterior), conversions))
     for d in range(len(posterior)):
         by_unit = posterior.effect[d][:, None] * posterior.weights[d][features.unit_channel]
-        added = np.einsum("rb,rb->r", features.kernels, by_unit[features.unit])
-        touched = np.bincount(features.conversion, added, minlength=conversions)
+        added = np.einsum("rb,rb->r", features.kernels, by_unit[features.row_unit])
+        added *= multiplier[d][features.row_context]
+        touched = np.bincount(features.row_conversion, added, minlength=conversions)
         rate = posterior.baseline[d][features.baseline]
+        rate = rate * np.exp(features.season @ posterior.season[d])
         rate = rate + posterior.state[d][features.state] * touched
         out[d] = np.log(rate * posterior.activity[d][features.activity])
     return out

@@ -1,8 +1,8 @@
 """What the likelihood needs of the journeys, summed up once so that a fit does not see touches.
 
-The events need, for each pair of a conversion and a campaign with a touch before it, the kernel's
-sums over those touches. The time at risk needs one sum per state, activity bin, campaign and
-kernel. Both come out of one pass over the touches.
+The events need, for each conversion and campaign with touches before it, the kernel's sums over
+those touches by their context. The time at risk needs one sum per state, activity bin, campaign,
+context and kernel. Both come out of one pass over the touches.
 """
 
 from collections.abc import Sequence
@@ -12,20 +12,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from attribution.activity import cut_by_activity
+from attribution.contexts import Contexts, find_contexts
 from attribution.journeys import US_PER_DAY, Journeys
-from attribution.kernels import HALF_LIVES_DAYS, elapsed, intensity
+from attribution.kernels import HALF_LIVES_DAYS, intensity
 from attribution.pairs import Pairs, counted_pairs
 from attribution.risk import (
     FORMER,
     PROSPECT,
     Spells,
     account_states,
+    risk_by_day,
     risk_spells,
     row_sums,
     summed_exposures,
 )
+from attribution.seasons import find_knots, season_basis
 
 __all__ = [
+    "ACTIVITY_BINS",
     "Features",
     "Terms",
     "TouchExposures",
@@ -37,7 +42,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-ACTIVITY_BINS = 10
+ACTIVITY_BINS = 16  # at most, of `attribution.activity`
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class TouchExposures:
 
     Attributes
     ----------
-    day, unit, state, activity
+    day, unit, context, state, activity
         What the touches of a row have in common (``day`` since 1970), shape ``(row,)``.
     sums
         Shape ``(row, kernel)``.
@@ -54,6 +59,7 @@ class TouchExposures:
 
     day: IntArray
     unit: IntArray
+    context: IntArray
     state: IntArray
     activity: IntArray
     sums: FloatArray
@@ -71,9 +77,13 @@ class Terms:
     conversion, unit
         One row per conversion and campaign with such touches, shape ``(pair,)``;
         ``pair_of_touch`` is the row of each touch pair.
+    contexts
+        Of the touches.
     state, baseline
         Of each conversion: its account's state just before, and the index of its baseline
         ``(segment, state)``; shape ``(conversion,)``.
+    season
+        What the log of the baseline may move by at each conversion, shape ``(conversion, basis)``.
     unit_channel
         Index of each campaign's channel, shape ``(unit,)``.
     """
@@ -83,8 +93,10 @@ class Terms:
     conversion: IntArray
     unit: IntArray
     pair_of_touch: IntArray
+    contexts: Contexts
     state: IntArray
     baseline: IntArray
+    season: FloatArray
     unit_channel: IntArray
 
 
@@ -94,19 +106,23 @@ class Features(Terms):
 
     Attributes
     ----------
-    kernels
-        Sums over the touches of each row of conversion and campaign, shape ``(pair, kernel)``.
-    activity
-        Bin of each conversion's account, shape ``(conversion,)``.
+    row_conversion, row_unit, row_context, kernels
+        Sums of the kernels over the touches of each conversion, campaign and context, shapes
+        ``(row,)`` and ``(row, kernel)``.
+    activity, day
+        Bin of each conversion's account, and its day since the first, shape ``(conversion,)``.
+    spells
+        When accounts are at risk, and with which bin of activity.
+    first_day, knots, calendar
+        The first day since 1970, the season's knots, and its basis on each day, ``(day, basis)``.
     activity_levels
         ``z``, the bins' means of log relative activity, shape ``(activity,)``; one bin of 0 where
         accounts do not differ.
-    account_activity
-        Bin of each account, shape ``(account,)``.
     risk_days
-        Shape ``(baseline, activity)``.
-    exposures
-        Shape ``(state, activity, unit, kernel)``.
+        Shape ``(baseline, activity, day)``.
+    exposure_unit, exposure_context, exposures
+        Of each campaign and context there is, shapes ``(exposure,)`` and ``(state, activity,
+        exposure, kernel)``.
     touch_exposures
         The same, by the day of the touches.
     baselines
@@ -115,11 +131,20 @@ class Features(Terms):
         Touches of each campaign, shape ``(unit,)``.
     """
 
+    row_conversion: IntArray
+    row_unit: IntArray
+    row_context: IntArray
     kernels: FloatArray
     activity: IntArray
+    day: IntArray
+    spells: Spells
+    first_day: int
+    knots: IntArray
+    calendar: FloatArray
     activity_levels: FloatArray
-    account_activity: IntArray
     risk_days: FloatArray
+    exposure_unit: IntArray
+    exposure_context: IntArray
     exposures: FloatArray
     touch_exposures: TouchExposures
     baselines: tuple[tuple[str, int], ...]
@@ -130,37 +155,61 @@ class Features(Terms):
 def build_features(journeys: Journeys) -> Features:
     """Sum up journeys for the model."""
     conversions, units = journeys.conversions, len(journeys.units)
-    touched = _touched(journeys)
-    spells, state = risk_spells(journeys)
-    levels, account_activity = activity_bins(journeys)
-    baselines, risk_days, baseline = _baselines(journeys, spells, account_activity, levels, state)
-    touch_exposures = _touch_exposures(journeys, spells, account_activity)
-    exposures = np.zeros((2, len(levels), units, len(HALF_LIVES_DAYS)))
-    rows = (touch_exposures.state, touch_exposures.activity, touch_exposures.unit)
-    np.add.at(exposures, rows, touch_exposures.sums)
     channels = tuple(sorted({channel for channel, _ in journeys.units}))
+    touched = _touched(journeys, channels)
+    contexts: Contexts = touched["contexts"]
+    spells, state = risk_spells(journeys)
+    levels, spells, activity = cut_by_activity(journeys, spells)
+    first_day, days = _calendar(journeys)
+    knots = find_knots(first_day, days)
+    day = conversions.time_us // US_PER_DAY
+    baselines, risk_days, baseline = _baselines(
+        journeys, spells, len(levels), state, first_day, days
+    )
+    touch_exposures = _touch_exposures(journeys, spells, contexts)
+    code = touch_exposures.unit * len(contexts.channel) + touch_exposures.context
+    code, row = np.unique(code, return_inverse=True)
+    exposures = np.zeros((2, len(levels), len(code), len(HALF_LIVES_DAYS)))
+    np.add.at(
+        exposures, (touch_exposures.state, touch_exposures.activity, row), touch_exposures.sums
+    )
     return Features(
         **touched,
-        kernels=row_sums(
-            touched["touch_kernels"], touched["pair_of_touch"], len(touched["conversion"])
-        ),
+        **_rows(touched, units),
         state=state,
-        activity=account_activity[conversions.account],
+        activity=activity[conversions.account],
         baseline=baseline,
+        day=day - first_day,
+        season=season_basis(day, knots),
+        spells=spells,
+        first_day=first_day,
+        knots=knots,
+        calendar=season_basis(first_day + np.arange(days), knots),
         activity_levels=levels,
-        account_activity=account_activity,
         risk_days=risk_days,
+        exposure_unit=code // max(len(contexts.channel), 1),
+        exposure_context=code % max(len(contexts.channel), 1),
         exposures=exposures,
         touch_exposures=touch_exposures,
         baselines=baselines,
         channels=channels,
-        unit_channel=np.array([channels.index(c) for c, _ in journeys.units], dtype=np.int64),
         unit_touches=np.bincount(journeys.touches.unit, minlength=units),
     )
 
 
+def _calendar(journeys: Journeys) -> tuple[int, int]:
+    """The first day at risk since 1970, and how many days there are to the end of the data."""
+    until = journeys.until_us // US_PER_DAY
+    first = int(journeys.started_us.min()) // US_PER_DAY if len(journeys.started_us) else until
+    return int(first), int(until - first + 1)
+
+
 def build_terms(
-    journeys: Journeys, channels: Sequence[str], baselines: Sequence[tuple[str, int]]
+    journeys: Journeys,
+    channels: Sequence[str],
+    baselines: Sequence[tuple[str, int]],
+    first: Sequence[str],
+    knots: IntArray,
 ) -> Terms:
     """What credit needs of journeys, by the numbers of a model that was fitted already.
 
@@ -168,6 +217,10 @@ def build_terms(
     ----------
     channels, baselines
         Of the model; all that the journeys have are among them.
+    first
+        The channels that may come first, as the model knows them.
+    knots
+        Of the model's season.
     """
     conversions = journeys.conversions
     state = account_states(journeys.revenue)[0][conversions.row]
@@ -175,17 +228,21 @@ def build_terms(
     segment = journeys.segment[conversions.account]
     number = {name: place for place, name in enumerate(baselines)}
     names = zip(segment.tolist(), state.tolist(), strict=True)
+    places = np.array([channels.index(c) for c in first], dtype=np.int64)
     return Terms(
-        **_touched(journeys),
+        **_touched(journeys, channels, places),
         state=state,
         baseline=np.array([number[journeys.segments[s], at] for s, at in names], dtype=np.int64),
-        unit_channel=np.array([channels.index(c) for c, _ in journeys.units], dtype=np.int64),
+        season=season_basis(conversions.time_us // US_PER_DAY, knots),
     )
 
 
-def _touched(journeys: Journeys) -> dict[str, Any]:
-    """The touches that count for each conversion, with their kernels."""
+def _touched(
+    journeys: Journeys, channels: Sequence[str], first: IntArray | None = None
+) -> dict[str, Any]:
+    """The touches that count for each conversion, with their kernels and contexts."""
     conversions, units = journeys.conversions, max(len(journeys.units), 1)
+    unit_channel = np.array([channels.index(c) for c, _ in journeys.units], dtype=np.int64)
     pairs = counted_pairs(
         journeys.touches, conversions.account, conversions.time_us, conversions.day_only
     )
@@ -203,74 +260,58 @@ def _touched(journeys: Journeys) -> dict[str, Any]:
         "conversion": code // units,
         "unit": code % units,
         "pair_of_touch": pair_of_touch,
+        "contexts": find_contexts(journeys.touches, unit_channel[journeys.touches.unit], first),
+        "unit_channel": unit_channel,
     }
 
 
-def activity_bins(journeys: Journeys) -> tuple[FloatArray, IntArray]:
-    """Bins of an account's activity relative to its segment, and each account's bin.
-
-    ``z = log((touches + 1) / (expected + 1))``, where as many touches are expected as accounts of
-    the segment have in the same time. Only time and touches up to the account's first conversion
-    count: those after a sale are its effect, and a bare count would be lower for those who
-    converted early. A touch that is itself the first sign of an account says nothing.
-
-    Returns
-    -------
-    Mean of ``z`` in each bin, shape ``(activity,)``, and the bin, shape ``(account,)``.
-    """
-    touches, conversions = journeys.touches, journeys.conversions
-    accounts = np.arange(len(journeys.account_ids))
-    until = np.full(len(accounts), journeys.until_us)
-    day_only = np.zeros(len(accounts), dtype=bool)
-    first = np.flatnonzero(np.diff(conversions.account, prepend=-1))
-    until[conversions.account[first]] = conversions.time_us[first]
-    day_only[conversions.account[first]] = conversions.day_only[first]
-    counts = counted_pairs(touches, accounts, until, day_only).counts.astype(np.float64)
-    opening = np.flatnonzero(np.diff(touches.account, prepend=-1))
-    opens = touches.time_us[opening] == journeys.started_us[touches.account[opening]]
-    counts[touches.account[opening[opens]]] -= 1
-    if not len(counts) or counts.std() == 0:
-        return np.zeros(1), np.zeros(len(counts), dtype=np.int64)
-    days = np.maximum((until - journeys.started_us) / US_PER_DAY, 0.5)
-    rate = np.bincount(journeys.segment, counts) / np.bincount(journeys.segment, days)
-    z = np.log((np.maximum(counts, 0) + 1) / (rate[journeys.segment] * days + 1))
-    edges = np.unique(np.quantile(z, np.linspace(0, 1, ACTIVITY_BINS + 1)[1:-1]))
-    _, bins = np.unique(np.searchsorted(edges, z, side="right"), return_inverse=True)
-    return np.bincount(bins, z) / np.bincount(bins), bins.astype(np.int64)
+def _rows(touched: dict[str, Any], units: int) -> dict[str, Any]:
+    """The pairs of conversion and campaign once more, by the context of their touches."""
+    contexts: Contexts = touched["contexts"]
+    count = max(len(contexts.channel), 1)
+    context = contexts.of_touch[touched["pairs"].touch]
+    code, row = np.unique(touched["pair_of_touch"] * count + context, return_inverse=True)
+    pair = code // count
+    return {
+        "row_conversion": touched["conversion"][pair],
+        "row_unit": touched["unit"][pair],
+        "row_context": code % count,
+        "kernels": row_sums(touched["touch_kernels"], row, len(code)),
+    }
 
 
 def _baselines(
     journeys: Journeys,
     spells: Spells,
-    account_activity: IntArray,
-    levels: FloatArray,
+    levels: int,
     state: IntArray,
+    first_day: int,
+    days: int,
 ) -> tuple[tuple[tuple[str, int], ...], FloatArray, IntArray]:
-    days = elapsed(
-        (spells.end_us - spells.start_us) / US_PER_DAY, spells.start_day_only, spells.end_day_only
-    )
     code = journeys.segment[spells.account] * 2 + spells.state
-    risk = np.zeros((2 * len(journeys.segments), len(levels)))
-    np.add.at(risk, (code, account_activity[spells.account]), days)
     conversion_code = journeys.segment[journeys.conversions.account] * 2 + state
     used = np.unique(np.concatenate((code, conversion_code)))
     baselines = tuple((journeys.segments[c // 2], int(c % 2)) for c in used)
-    return baselines, risk[used], np.searchsorted(used, conversion_code)
+    cell = np.searchsorted(used, code) * levels + spells.activity
+    risk = risk_by_day(spells, cell, len(used) * levels, first_day, days)
+    shape = (len(used), levels, days)
+    return baselines, risk.reshape(shape), np.searchsorted(used, conversion_code)
 
 
-def _touch_exposures(
-    journeys: Journeys, spells: Spells, account_activity: IntArray
-) -> TouchExposures:
+def _touch_exposures(journeys: Journeys, spells: Spells, contexts: Contexts) -> TouchExposures:
     touches, units = journeys.touches, max(len(journeys.units), 1)
+    count = max(len(contexts.channel), 1)
     first_day = int(touches.time_us.min()) // US_PER_DAY if len(touches) else 0
 
     def like(touch: IntArray, spell: IntArray) -> IntArray:
         code = touches.time_us[touch] // US_PER_DAY - first_day
-        code = (code * units + touches.unit[touch]) * 2 + spells.state[spell]
-        return np.asarray(code * ACTIVITY_BINS + account_activity[touches.account[touch]])
+        code = code * units + touches.unit[touch]
+        code = (code * count + contexts.of_touch[touch]) * 2 + spells.state[spell]
+        return np.asarray(code * ACTIVITY_BINS + spells.activity[spell])
 
     code, sums = summed_exposures(journeys, spells, like)
     code, activity = np.divmod(code, ACTIVITY_BINS)
     code, state = np.divmod(code, 2)
+    code, context = np.divmod(code, count)
     day, unit = np.divmod(code, units)
-    return TouchExposures(day + first_day, unit, state, activity, sums)
+    return TouchExposures(day + first_day, unit, context, state, activity, sums)

@@ -259,7 +259,7 @@ class _Work:
         findings.credit[BAYESIAN], findings.draws = credit, draws
         if posterior is not None:
             findings.incremental = incremental(features, posterior)
-            names = (journeys.units, features.channels, features.baselines)
+            names = (journeys.units, features.channels, features.baselines, features.knots)
             findings.kept = Kept(*names, posterior)
         findings.lead_credit[BAYESIAN] = credit_leads_by_model(
             findings.leads, touch_intensity(posterior, features.unit_channel)

@@ -28,7 +28,7 @@ from attribution.features import Features
 from attribution.journeys import Journeys
 from attribution.kept import Kept
 from attribution.posterior import Posterior
-from attribution.risk import clipped, risk_spells
+from attribution.risk import clipped
 
 __all__ = ["MAX_SE", "SMALL", "Score", "compare_held_out", "power_of"]
 
@@ -95,7 +95,7 @@ def compare_held_out(
     if len(accounts) > MOST_ACCOUNTS:
         chosen = some_accounts(journeys, int(MOST_TOUCHES * MOST_ACCOUNTS / len(accounts)))
         accounts = np.flatnonzero(chosen)
-    spells = risk_spells(journeys)[0].only(chosen)
+    spells = features.spells.only(chosen)
     always = np.full(len(journeys.account_ids), np.iinfo(np.int64).min)
     known = clipped(spells, always, np.full_like(always, until_us))
     asked = (journeys, features, spells, accounts)
@@ -154,7 +154,32 @@ def _aligned(kept: Kept, levels: FloatArray, journeys: Journeys, features: Featu
         weights=of.weights[:, channel],
         channel_effect=of.channel_effect[:, [c for c in channel if c < of.channel_effect.shape[1]]],
         activity=np.exp(power_of(of.activity, levels)[:, None] * features.activity_levels),
+        saturation=of.saturation[:, channel],
+        synergy=_synergy(wider, features)[:, :, channel],
+        first=features.contexts.first,
+        season=_season(wider, features),
     )
+
+
+def _synergy(kept: Kept, features: Features) -> FloatArray:
+    """By the channels that may come first in the features; none of one that could not before."""
+    of = kept.posterior
+    found = np.zeros((len(of), len(features.contexts.first), len(kept.channels)))
+    for place, number in enumerate(features.contexts.first):
+        name = features.channels[number]
+        if name in kept.first:
+            found[:, place] = of.synergy[:, kept.first.index(name)]
+    return found
+
+
+def _season(kept: Kept, features: Features) -> FloatArray:
+    """The season's draws by the features' knots; a moment after the model's last is as that one."""
+    draws = kept.posterior.season
+    knots = len(kept.knots)
+    if not knots or not len(features.knots):
+        return np.zeros((len(draws), features.calendar.shape[1]))
+    hats = [np.interp(features.knots, kept.knots, row[:knots]) for row in draws]
+    return np.column_stack((np.array(hats), draws[:, knots:]))
 
 
 def power_of(activity: FloatArray, levels: FloatArray) -> FloatArray:

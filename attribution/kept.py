@@ -18,6 +18,7 @@ from bizops.database import Connection
 __all__ = ["Kept", "load_kept", "save_kept"]
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 Names = tuple[str, str]
 
 STATES = {PROSPECT: "prospect", CUSTOMER: "customer"}
@@ -30,14 +31,20 @@ class Kept:
 
     Attributes
     ----------
-    units, channels, baselines
+    units, channels, baselines, knots
         As in :class:`attribution.features.Features`: what the draws' columns stand for.
     """
 
     units: Units
     channels: tuple[str, ...]
     baselines: tuple[tuple[str, int], ...]
+    knots: IntArray
     posterior: Posterior
+
+    @property
+    def first(self) -> list[str]:
+        """The channels that may come before others'."""
+        return [self.channels[place] for place in self.posterior.first]
 
     def extended(self, units: Units, baselines: Iterable[tuple[str, int]]) -> "Kept":
         """The model with campaigns and baselines that its fit did not know.
@@ -64,9 +71,12 @@ class Kept:
             effect=np.column_stack([of.effect, *effects]),
             baseline=np.column_stack([of.baseline, *bases]),
             weights=np.concatenate((of.weights, flat), axis=1),
+            saturation=_widened(of.saturation, len(unseen)),
+            synergy=_widened(of.synergy, len(unseen)),
         )
         channels = (*self.channels, *unseen)
-        return Kept((*self.units, *new), channels, (*self.baselines, *lacking), posterior)
+        bases_ = (*self.baselines, *lacking)
+        return Kept((*self.units, *new), channels, bases_, self.knots, posterior)
 
     def _new_effect(self, unit: Names) -> FloatArray:
         of = self.posterior
@@ -81,6 +91,11 @@ class Kept:
         like = [place for place, (_, at) in enumerate(self.baselines) if at == state]
         columns = self.posterior.baseline[:, like] if like else self.posterior.baseline
         return np.asarray(columns.mean(axis=1))
+
+
+def _widened(draws: FloatArray, by: int) -> FloatArray:
+    """With zeros for so many more channels."""
+    return np.concatenate((draws, np.zeros((*draws.shape[:-1], by))), axis=-1)
 
 
 def save_kept(connection: Connection, run_id: str, kept: Kept) -> None:
@@ -99,13 +114,25 @@ def _rows(kept: Kept) -> Iterable[tuple[tuple[str, str, str], FloatArray]]:
         yield ("effect", *unit), draws
     for place, channel in enumerate(kept.channels):
         yield ("channel_effect", channel, ""), of.channel_effect[:, place]
+        yield ("saturation", channel, ""), of.saturation[:, place]
         for kernel, draws in enumerate(of.weights[:, place].T):
             yield ("kernel_weight", channel, str(kernel)), draws
+    for number, first in enumerate(kept.first):
+        for place, channel in enumerate(kept.channels):
+            yield ("synergy", first, channel), of.synergy[:, number, place]
+    for name, draws in zip(_season_names(kept.knots), of.season.T, strict=True):
+        yield ("season", *name), draws
     for level, draws in enumerate(of.activity.T):
         yield ("activity", "", f"{level:02}"), draws
     for state, draws in enumerate(of.state.T):
         yield ("state", "", STATES[state]), draws
     yield ("effect_shape", "", ""), of.effect_shape
+
+
+def _season_names(knots: IntArray) -> list[Names]:
+    """Of the season's basis, in its order."""
+    dates = [("knot", str(np.datetime64(day, "D"))) for day in knots.tolist()]
+    return [*dates, ("quarter end", ""), ("weekend", "")] if dates else []
 
 
 def load_kept(connection: Connection, run_id: str) -> Kept | None:
@@ -133,13 +160,25 @@ def load_kept(connection: Connection, run_id: str) -> Kept | None:
         columns("kernel_weight", ((channel, str(b)) for b in range(len(HALF_LIVES_DAYS))))
         for channel in channels
     ]
+    dates = sorted(item for kind, name, item in place if (kind, name) == ("season", "knot"))
+    knots = np.array([np.datetime64(date, "D").astype(np.int64) for date in dates], dtype=np.int64)
+    first = sorted({channels.index(name) for name, _ in names("synergy")})
+    synergy = [columns("synergy", ((channels[f], c) for c in channels)) for f in first]
     posterior = Posterior(
         baseline=columns("baseline", ((segment, STATES[at]) for segment, at in baselines)),
         effect=columns("effect", units),
         weights=np.stack(weights, axis=1),
         activity=columns("activity", names("activity")),
         state=columns("state", (("", STATES[at]) for at in sorted(STATES))),
+        saturation=columns("saturation", ((channel, "") for channel in channels))
+        if names("saturation")
+        else np.zeros((draws.shape[1], len(channels))),  # of a run from before it was known
+        synergy=np.stack(synergy, axis=1)
+        if first
+        else np.zeros((draws.shape[1], 0, len(channels))),
+        first=np.array(first, dtype=np.int64),
+        season=columns("season", _season_names(knots)),
         channel_effect=columns("channel_effect", ((channel, "") for channel in channels)),
         effect_shape=columns("effect_shape", [("", "")])[:, 0],
     )
-    return Kept(units, channels, baselines, posterior)
+    return Kept(units, channels, baselines, knots, posterior)

@@ -9,7 +9,7 @@ from zero,
     I_3(x) = x²/2 − τ I_2(x)            (all 0 for x <= 0)
 
 averaging over a touch's day is ``I_(n+1)(x) − I_(n+1)(x − 1)`` and over the other end's day
-``I_(n+1)(x + 1) − I_(n+1)(x)``. The time at risk is the same with ``1`` for the kernel.
+``I_(n+1)(x + 1) − I_(n+1)(x)``.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HALF_LIVES_DAYS", "bump_weights", "elapsed", "exposure", "intensity"]
+__all__ = ["HALF_LIVES_DAYS", "bump_weights", "exposure", "intensity"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -76,25 +76,6 @@ def exposure(
     """
     risk = _averaged(1, lag_days, touch_day_only, end_day_only, half_lives_days)
     return np.minimum(risk, 1.0, out=risk)
-
-
-def elapsed(days: FloatArray, start_day_only: BoolArray, end_day_only: BoolArray) -> FloatArray:
-    """Expected days between two moments, of which one or both may hide the hour; never negative.
-
-    Examples
-    --------
-    >>> exact, day = np.array([False]), np.array([True])
-    >>> float(elapsed(np.array([2.0]), exact, exact)[0])
-    2.0
-    >>> float(elapsed(np.array([2.0]), day, exact)[0])
-    1.5
-    """
-
-    def ramp(order: int, x: FloatArray) -> FloatArray:
-        x = np.maximum(x, 0.0)
-        return np.asarray(x**order / (1.0, 1.0, 2.0, 6.0)[order], dtype=np.float64)
-
-    return np.asarray(_differences(ramp, 1, days, start_day_only, end_day_only))
 
 
 def bump_weights(peak_log_days: FloatArray, width: FloatArray) -> FloatArray:

@@ -5,23 +5,28 @@ Story
 1. An account converts at a rate that is a sum of terms, so that each conversion has one cause:
    what would have come anyway, or one touch before it.
 
-       λ_a(t) = e^(γ z_a) [ μ(segment, state) + ρ(state) Σ_j β(campaign of j) κ(t − t_j) ]
+       λ_a(t) = e^(γ z_a) [ μ(segment, state) f(t) + ρ(state) Σ_j β(campaign of j) m_j κ(t − t_j) ]
 
 2. What comes anyway, ``μ``, differs by segment and by state: prospects make first deals, customers
-   expand. States in which the data never has a conversion are not at risk.
+   expand. States in which the data never has a conversion are not at risk. It moves with the time
+   of the year, ``f``: hats over six weeks, quarter ends, weekends.
 3. A touch of a campaign adds ``β`` conversions of a prospect in expectation, over all time, and
-   ``ρ β`` of a customer. Never fewer than none; touches neither wear out nor work together.
+   ``ρ β`` of a customer. Never fewer than none.
 4. Campaigns of a channel are alike: ``β ~ Gamma(shape, mean θ(channel))``. The shape is learned;
    below one it lets many campaigns be almost zero. A campaign that no conversion ever followed is
-   integrated out of the likelihood and drawn afterwards.
-5. The effect wears off by the kernel ``κ(channel)``: a mixture over a fixed bank of exponential
+   integrated out of the likelihood and drawn afterwards. Channels are alike too: their ``θ`` are
+   around one scale, which may be near zero.
+5. What came before a touch matters, ``m_j``: the ``n``-th touch of a campaign on an account adds
+   ``n^(−δ(channel))`` of what the first does, and one within a month after another channel
+   ``e^η(that channel, its own)`` times as much. Most ``η`` are near zero; a few may be large.
+6. The effect wears off by the kernel ``κ(channel)``: a mixture over a fixed bank of exponential
    decays whose weights make one bump over the log of the half-life. It integrates to one.
-6. Busier accounts may be better ones whatever the campaigns do: ``z_a`` is the log of an account's
+7. Busier accounts may be better ones whatever the campaigns do: ``z_a`` is the log of an account's
    touches relative to its segment's mean, in some ten bins, and ``γ`` what that is worth. Without
    it all of that would be credited to campaigns.
-7. Accounts that did not convert count through the integral of λ over their time at risk, so that
+8. Accounts that did not convert count through the integral of λ over their time at risk, so that
    the likelihood is ``Π λ(t_i) · exp(−Σ_a ∫ λ_a)``.
-8. A moment of which only the day is known is uniform over that day (``attribution/kernels.py``).
+9. A moment of which only the day is known is uniform over that day (``attribution/kernels.py``).
 
 What it cannot know: whether touches and conversions share a cause besides ``z``. See
 ``docs/model.md`` for what was measured and what breaks it.
@@ -33,6 +38,7 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from attribution.features import Features
 from attribution.kernels import HALF_LIVES_DAYS
@@ -40,18 +46,26 @@ from attribution.risk import CUSTOMER
 
 __all__ = [
     "DIMS",
+    "SYNERGY_NU",
     "Priors",
     "build_model",
     "centres",
+    "context_design",
     "coordinates",
     "fitted_units",
     "has_activity",
     "has_customers",
+    "has_repeats",
     "load_priors",
+    "season_design",
     "variables",
 ]
 
+FloatArray = NDArray[np.float64]
 Priors = dict[str, tuple[float, float]]
+
+SYNERGY_NU = 3.0
+"""Degrees of freedom of the prior of η: most near zero, a few far from it."""
 
 DIMS = {
     "log_baseline": "baseline",
@@ -59,6 +73,9 @@ DIMS = {
     "kernel_log_peak": "channel",
     "kernel_log_width": "channel",
     "log_effect": "fitted_unit",
+    "season": "time_of_year",
+    "log_saturation": "channel",
+    "synergy": "sequence",
 }
 """Dimension of each parameter that has one."""
 
@@ -79,6 +96,11 @@ def has_activity(features: Features) -> bool:
     return len(features.activity_levels) > 1
 
 
+def has_repeats(features: Features) -> bool:
+    """Whether any account saw a campaign twice, so that the second can add less."""
+    return bool(features.contexts.log_repeats.any())
+
+
 def build_model(features: Features, priors: Priors) -> Any:
     """The PyMC model of what :func:`attribution.features.build_features` summed up.
 
@@ -94,36 +116,37 @@ def build_model(features: Features, priors: Priors) -> Any:
 
     Returns
     -------
-    ``pymc.Model`` with the variables ``log_baseline``, ``log_channel_effect``,
-    ``log_effect_shape``, ``kernel_log_peak``, ``kernel_log_width``, ``log_effect`` (of the
-    campaigns that any conversion followed) and, where they have a meaning, ``activity_power`` and
-    ``log_customer_effect``.
+    ``pymc.Model`` with the variables of :func:`variables`.
     """
     pm, pt = _libraries()
     with pm.Model(coords=coordinates(features)) as model:
         data = {name: pm.Data(name, values) for name, values in _inputs(features).items()}
         theta = _parameters(pm, pt, data, features, priors)
+        activity = pt.ones_like(data["levels"])
         if has_activity(features):
             log_activity = theta["activity_power"] * data["levels"]
             activity = pt.exp(log_activity)
             pm.Potential("events_activity", pt.sum(log_activity[data["event_activity"]]))
-            risk_days = pt.dot(data["risk_days"], activity)
-        else:
-            activity = None
-            risk_days = pt.sum(data["risk_days"], axis=1)
-        by_state = None
+        by_state = pt.ones(1)
         if has_customers(features):
             by_state = pt.exp(pt.stack([pt.zeros(()), theta["log_customer_effect"]]))
+        season = pt.ones(data["calendar"].shape[0])
+        if "season" in theta:
+            season = pt.exp(pt.dot(data["calendar"], theta["season"]))
+        multiplier = pt.exp(_log_multiplier(pt, data, theta))
 
-        touched = pt.zeros_like(data["event_zeros"])[data["conversion"]].inc(
-            pt.sum(data["kernels"] * theta["weights"][data["pair_channel"]], axis=1)
-            * pt.exp(theta["log_effect"])[data["pair_fitted"]]
+        touched = pt.zeros_like(data["event_zeros"])[data["row_conversion"]].inc(
+            pt.sum(data["kernels"] * theta["weights"][data["row_channel"]], axis=1)
+            * multiplier[data["row_context"]]
+            * pt.exp(theta["log_effect"])[data["row_fitted"]]
         )
-        if by_state is not None:
-            touched = touched * by_state[data["state"]]
-        pm.Potential("events", pt.sum(pt.log(theta["baseline"][data["event_baseline"]] + touched)))
-        pm.Potential("baseline_risk", -pt.sum(theta["baseline"] * risk_days))
-        _effect_risk(pm, pt, data, theta, _exposures(pt, data, by_state, activity))
+        base = theta["baseline"][data["event_baseline"]] * season[data["event_day"]]
+        pm.Potential("events", pt.sum(pt.log(base + by_state[data["state"]] * touched)))
+        risk = pt.sum(data["risk_days"] * season, axis=2)
+        pm.Potential("baseline_risk", -pt.sum(theta["baseline"] * pt.dot(risk, activity)))
+        scale = (by_state[:, None] * activity[None, :]).flatten()
+        exposures = pt.dot(scale, data["exposures"]).reshape((-1, len(HALF_LIVES_DAYS)))
+        _effect_risk(pm, pt, data, theta, exposures * multiplier[data["exposure_context"], None])
     return model
 
 
@@ -144,7 +167,7 @@ def _parameters(
     log_rate, log_effect = centres(features)
     centre = pm.Data("centre", np.array([log_rate, log_effect]))
     theta = {"baseline": pt.exp(normal("log_baseline", centre[0]))}
-    theta["log_channel"] = normal("log_channel_effect", centre[1])
+    theta["log_channel"] = normal("log_channel_effect", normal("log_effect_scale", centre[1]))
     log_shape = normal("log_effect_shape")
     shape = theta["shape"] = pt.exp(log_shape)
 
@@ -161,28 +184,34 @@ def _parameters(
     density = shape * (relative - pt.exp(relative) + log_shape) - pt.gammaln(shape)
     pm.Potential("effect_prior", pt.sum(density))
 
-    if has_activity(features):
-        theta["activity_power"] = normal("activity_power")
-    if has_customers(features):
-        theta["log_customer_effect"] = normal("log_customer_effect")
+    sizes = variables(features)
+    for name in ("season", "activity_power", "log_customer_effect", "log_saturation"):
+        if name in sizes:
+            theta[name] = normal(name)
+    if "synergy" in sizes:
+        mean, scale = priors["synergy"]
+        theta["synergy"] = pm.StudentT(
+            "synergy", SYNERGY_NU, mu=mean, sigma=scale, dims=DIMS["synergy"]
+        )
     return theta
 
 
-def _exposures(pt: Any, data: dict[str, Any], by_state: Any, activity: Any) -> Any:
-    """The kernels' integrals over the risk that follows touches, shape ``(unit, kernel)``."""
-    if by_state is not None and activity is not None:
-        scale = (by_state[:, None] * activity[None, :]).flatten()
-    else:
-        scale = by_state if by_state is not None else activity
-    flat = pt.sum(data["exposures"], axis=0) if scale is None else pt.dot(scale, data["exposures"])
-    return flat.reshape((-1, len(HALF_LIVES_DAYS)))
+def _log_multiplier(pt: Any, data: dict[str, Any], theta: dict[str, Any]) -> Any:
+    """What a touch's effect is multiplied by in each context, as a logarithm."""
+    log = pt.zeros_like(data["log_repeats"])
+    if "log_saturation" in theta:
+        log -= pt.exp(theta["log_saturation"])[data["context_channel"]] * data["log_repeats"]
+    if "synergy" in theta:
+        log += pt.dot(data["follows"], theta["synergy"])
+    return log
 
 
 def _effect_risk(
     pm: Any, pt: Any, data: dict[str, Any], theta: dict[str, Any], exposures: Any
 ) -> None:
     """What the integral of the rate takes from the likelihood for the effects of touches."""
-    at_risk = pt.sum(exposures * theta["weights"][data["unit_channel"]], axis=1)
+    weighted = pt.sum(exposures * theta["weights"][data["exposure_channel"]], axis=1)
+    at_risk = pt.zeros(data["unit_channel"].shape[0])[data["exposure_unit"]].inc(weighted)
     pm.Potential("effect_risk", -pt.sum(pt.exp(theta["log_effect"]) * at_risk[data["fitted"]]))
     mean = pt.exp(theta["log_channel"])[data["unseen_channel"]]
     relative = at_risk[data["unseen"]] * mean / theta["shape"]
@@ -207,35 +236,73 @@ def variables(features: Features) -> dict[str, int]:
     channels = len(features.channels)
     sizes = {
         "log_baseline": len(features.baselines),
+        "log_effect_scale": 1,
         "log_channel_effect": channels,
         "log_effect_shape": 1,
         "kernel_log_peak": channels,
         "kernel_log_width": channels,
         "log_effect": len(fitted_units(features)),
     }
-    if has_activity(features):
-        sizes["activity_power"] = 1
-    if has_customers(features):
-        sizes["log_customer_effect"] = 1
-    return sizes
+    optional = {
+        "season": features.calendar.shape[1],
+        "activity_power": int(has_activity(features)),
+        "log_customer_effect": int(has_customers(features)),
+        "log_saturation": channels * has_repeats(features),
+        "synergy": len(features.contexts.sequences()),
+    }
+    return sizes | {name: size for name, size in optional.items() if size}
+
+
+def context_design(features: Features) -> tuple[FloatArray, FloatArray]:
+    """What the log of each context's multiplier is made of, relative to its channel's mean touch.
+
+    An effect is then that of a mean touch, which data tell, rather than that of a first touch
+    after nothing, which they may hardly hold.
+
+    Returns
+    -------
+    What saturation is multiplied by, shape ``(context,)``, and synergies, ``(context, sequence)``.
+    """
+    contexts = features.contexts
+    repeats, after = contexts.means(len(features.channels))
+    sequences = contexts.sequences()
+    first, then = np.searchsorted(contexts.first, sequences[:, 0]), sequences[:, 1]
+    design = contexts.after[:, first] - after[then, first]
+    design *= contexts.channel[:, None] == then
+    return contexts.log_repeats - repeats[contexts.channel], design
+
+
+def season_design(features: Features) -> FloatArray:
+    """The season of each day relative to the mean day, shape ``(day, basis)``."""
+    return features.calendar - features.calendar.mean(axis=0)
 
 
 def _inputs(features: Features) -> dict[str, Any]:
-    units = len(features.unit_channel)
+    units, contexts = len(features.unit_channel), features.contexts
     fitted = fitted_units(features)
     unseen = np.setdiff1d(np.arange(units), fitted)
     states = 2 if has_customers(features) else 1
+    log_repeats, follows = context_design(features)
     return {
-        "conversion": features.conversion,
+        "row_conversion": features.row_conversion,
+        "row_context": features.row_context,
+        "row_channel": features.unit_channel[features.row_unit],
+        "row_fitted": np.searchsorted(fitted, features.row_unit),
         "kernels": features.kernels,
-        "pair_channel": features.unit_channel[features.unit],
-        "pair_fitted": np.searchsorted(fitted, features.unit),
         "state": features.state,
         "event_zeros": np.zeros(len(features.state)),
         "event_activity": features.activity,
         "event_baseline": features.baseline,
+        "event_day": features.day,
+        "calendar": season_design(features),
         "levels": features.activity_levels,
         "risk_days": features.risk_days,
+        "log_repeats": log_repeats,
+        "context_channel": contexts.channel,
+        "follows": follows,
+        "exposure_unit": features.exposure_unit,
+        "exposure_context": features.exposure_context,
+        "exposure_channel": features.unit_channel[features.exposure_unit],
         "exposures": features.exposures[:states].reshape(
             states * len(features.activity_levels), -1
         ),
@@ -249,8 +316,16 @@ def _inputs(features: Features) -> dict[str, Any]:
 
 def coordinates(features: Features) -> dict[str, Any]:
     """Labels of the dimensions in ``DIMS``."""
+    sequences = features.contexts.sequences().tolist()
+    season = [
+        *(str(np.datetime64(int(day), "D")) for day in features.knots),
+        "quarter end",
+        "weekend",
+    ]
     return {
         "baseline": [f"{segment}:{state}" for segment, state in features.baselines],
         "channel": list(features.channels),
         "fitted_unit": fitted_units(features),
+        "time_of_year": season[: features.calendar.shape[1]],
+        "sequence": [f"{features.channels[a]} > {features.channels[b]}" for a, b in sequences],
     }

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from attribution.contexts import Contexts
 from attribution.features import Features
 from attribution.kernels import HALF_LIVES_DAYS, bump_weights
 from attribution.model import fitted_units
@@ -13,6 +14,7 @@ from attribution.model import fitted_units
 __all__ = ["CREDIT_DRAWS", "Posterior", "thinned"]
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 CREDIT_DRAWS = 250
 
@@ -33,6 +35,13 @@ class Posterior:
         What each activity bin's rate is multiplied by, shape ``(draw, activity)``.
     state
         What an effect is multiplied by, 1 for prospects, shape ``(draw, 2)``.
+    saturation
+        Power by which later touches of a campaign add less, shape ``(draw, channel)``.
+    synergy
+        Log of what a touch adds more after another channel, shape ``(draw, first, channel)``; its
+        first channels are those of ``first``, shape ``(first,)``.
+    season
+        What the log of the baseline moves by, shape ``(draw, basis)``.
     channel_effect, effect_shape
         Mean and shape of the Gamma that effects of a channel's campaigns are from, shapes
         ``(draw, channel)`` and ``(draw,)``.
@@ -43,11 +52,25 @@ class Posterior:
     weights: FloatArray
     activity: FloatArray
     state: FloatArray
+    saturation: FloatArray
+    synergy: FloatArray
+    first: IntArray
+    season: FloatArray
     channel_effect: FloatArray
     effect_shape: FloatArray
 
     def __len__(self) -> int:
         return len(self.effect)
+
+    def multiplier(self, contexts: Contexts) -> FloatArray:
+        """What an effect is multiplied by in each context, shape ``(draw, context)``.
+
+        The contexts are of the same first channels.
+        """
+        log = -self.saturation[:, contexts.channel] * contexts.log_repeats
+        for place in range(len(self.first)):
+            log += self.synergy[:, place, contexts.channel] * contexts.after[:, place]
+        return np.asarray(np.exp(log))
 
 
 def thinned(tree: Any, features: Features, *, seed: int, draws: int = CREDIT_DRAWS) -> Posterior:
@@ -67,21 +90,48 @@ def thinned(tree: Any, features: Features, *, seed: int, draws: int = CREDIT_DRA
     if "log_customer_effect" in flat:
         state[:, 1] = np.exp(flat["log_customer_effect"][:, 0])
 
-    effect = np.empty((count, len(features.unit_channel)))
+    channels, contexts = len(features.channels), features.contexts
+    saturation = np.zeros((count, channels))
+    if "log_saturation" in flat:
+        saturation = np.exp(flat["log_saturation"])
+    synergy = np.zeros((count, len(contexts.first), channels))
+    for number, (first, then) in enumerate(contexts.sequences()):
+        synergy[:, np.searchsorted(contexts.first, first), then] = flat["synergy"][:, number]
+    season = flat.get("season", np.zeros((count, features.calendar.shape[1])))
+    # The fit has effects of a mean touch and a mean day; here they are those of a first touch
+    # after nothing, and of a day on which nothing of the season is.
+    repeats, after = contexts.means(channels)
+    first_touch = np.exp(saturation * repeats - np.einsum("dfc,cf->dc", synergy, after))
+    baseline = np.exp(flat["log_baseline"] - (season @ features.calendar.mean(axis=0))[:, None])
+    channel_effect = np.exp(flat["log_channel_effect"]) * first_touch
+    shape = np.exp(flat["log_effect_shape"])
+    effect = np.zeros((count, len(features.unit_channel)))
+    posterior = Posterior(
+        baseline, effect, weights, activity, state, saturation, synergy,
+        contexts.first, season, channel_effect, shape[:, 0],
+    )  # fmt: skip
     fitted = fitted_units(features)
-    effect[:, fitted] = np.exp(flat["log_effect"])
+    effect[:, fitted] = np.exp(flat["log_effect"]) * first_touch[:, features.unit_channel[fitted]]
     unseen = np.setdiff1d(np.arange(effect.shape[1]), fitted)
     channel = features.unit_channel[unseen]
-    shape = np.exp(flat["log_effect_shape"])
-    risk = np.einsum(
-        "da,ds,saub,dub->du", activity, state, features.exposures[:, :, unseen],
-        weights[:, channel], optimize=True,
-    )  # fmt: skip
-    channel_effect = np.exp(flat["log_channel_effect"])
+    risk = _unit_risk(features, posterior)[:, unseen]
     rate = shape / channel_effect[:, channel] + risk
     effect[:, unseen] = np.random.default_rng(seed).gamma(shape, 1.0, risk.shape) / rate
-    baseline = np.exp(flat["log_baseline"])
-    return Posterior(baseline, effect, weights, activity, state, channel_effect, shape[:, 0])
+    return posterior
+
+
+def _unit_risk(features: Features, posterior: Posterior) -> FloatArray:
+    """The integral of what campaigns' touches would add at an effect of one, ``(draw, unit)``."""
+    multiplier = posterior.multiplier(features.contexts)
+    channel = features.unit_channel[features.exposure_unit]
+    risk = np.zeros((len(posterior), len(features.unit_channel)))
+    for d in range(len(posterior)):
+        scale = posterior.state[d][:, None] * posterior.activity[d]
+        total = np.einsum("sk,skrb->rb", scale, features.exposures, optimize=True)
+        of_row = np.einsum("rb,rb->r", total, posterior.weights[d][channel])
+        of_row *= multiplier[d][features.exposure_context]
+        risk[d] = np.bincount(features.exposure_unit, of_row, minlength=risk.shape[1])
+    return risk
 
 
 def touch_intensity(posterior: Posterior | None, unit_channel: NDArray[np.int64]) -> FloatArray:

@@ -247,7 +247,8 @@ def credit_now(
     baselines = [(segment, at) for segment in journeys.segments for at in (PROSPECT, CUSTOMER)]
     wider = kept.extended(journeys.units, baselines) if kept else None
     channels = wider.channels if wider else _channels_of(journeys.units)
-    terms = build_terms(journeys, channels, wider.baselines if wider else baselines)
+    first, knots = (wider.first, wider.knots) if wider else ([], np.zeros(0, dtype=np.int64))
+    terms = build_terms(journeys, channels, wider.baselines if wider else baselines, first, knots)
     posterior = wider.posterior if wider else None
     credit, draws = bayesian_credit(terms, journeys.touches.unit, posterior)
     findings.credit[BAYESIAN], findings.draws = credit, draws

@@ -18,6 +18,7 @@ __all__ = [
     "build_spells",
     "clipped",
     "joined",
+    "risk_by_day",
     "risk_spells",
     "row_sums",
     "summed_exposures",
@@ -33,10 +34,14 @@ CHUNK = 1_000_000
 
 @dataclass(frozen=True)
 class Spells:
-    """Times for which an account is at risk in one state, by account; all of shape ``(spell,)``."""
+    """Times for which an account is at risk in one state and with one bin of activity.
+
+    By account and time; all of shape ``(spell,)``. ``is_first`` is of those an account begins with.
+    """
 
     account: IntArray
     state: IntArray
+    activity: IntArray
     start_us: IntArray
     start_day_only: BoolArray
     end_us: IntArray
@@ -47,13 +52,22 @@ class Spells:
         """Some of them, by mask or by index."""
         return Spells(**{name: values[wanted] for name, values in vars(self).items()})
 
+    def days_from(self, first_day: int) -> tuple[FloatArray, FloatArray]:
+        """Begin and end in days from one since 1970; where only the day is known, its middle."""
+        start = self.start_us / US_PER_DAY + 0.5 * self.start_day_only - first_day
+        end = self.end_us / US_PER_DAY + 0.5 * self.end_day_only - first_day
+        return start, np.maximum(start, end)
+
     def only(self, accounts: BoolArray) -> "Spells":
         """Those of some accounts, by a mask of shape ``(account,)``."""
         return self.at(accounts[self.account])
 
 
 def risk_spells(journeys: Journeys) -> tuple[Spells, IntArray]:
-    """When accounts are at risk, and the state before each conversion, shape ``(conversion,)``."""
+    """When accounts are at risk, and the state before each conversion, shape ``(conversion,)``.
+
+    All with the one bin of activity that :func:`attribution.activity.cut_by_activity` begins with.
+    """
     state_before, state_after = account_states(journeys.revenue)
     state = state_before[journeys.conversions.row]
     at_risk = {PROSPECT, *(int(code) for code in np.unique(state))}
@@ -109,12 +123,42 @@ def build_spells(journeys: Journeys, state_after: IntArray, at_risk: set[int]) -
     return Spells(
         account=account[kept],
         state=state[kept],
+        activity=np.zeros(int(kept.sum()), dtype=np.int64),
         start_us=start[kept],
         start_day_only=day_only[kept],
         end_us=end[kept],
         end_day_only=end_day_only[kept].astype(bool),
         is_first=is_start[kept],
     )
+
+
+def risk_by_day(
+    spells: Spells, cell: IntArray, cells: int, first_day: int, days: int
+) -> FloatArray:
+    """Add up, for every day, for how much of it accounts are at risk.
+
+    A moment of which only the day is known is in the middle of it.
+
+    Parameters
+    ----------
+    cell
+        Where to add each spell, shape ``(spell,)``, each < ``cells``.
+    first_day, days
+        Of the calendar; no spell is outside it.
+
+    Returns
+    -------
+    In days, shape ``(cell, day)``.
+    """
+    start, end = spells.days_from(first_day)
+    # Of the time after a moment, a day has the rest of it, and each later day all.
+    risk = np.zeros((cells, days + 2))
+    for moment, sign in ((start, 1.0), (end, -1.0)):
+        day = np.minimum(np.floor(moment).astype(np.int64), days)
+        rest = day + 1 - moment
+        np.add.at(risk, (cell, day), sign * rest)
+        np.add.at(risk, (cell, day + 1), sign * (1.0 - rest))
+    return np.maximum(np.cumsum(risk, axis=1)[:, :days], 0.0)
 
 
 def clipped(spells: Spells, from_us: IntArray, until_us: IntArray) -> Spells:

@@ -130,7 +130,8 @@ def _compiled(features: Features, priors: Priors) -> Any:
     """The density for nutpie, with the parameters' names and shapes and where to start."""
     from nutpie.compiled_pyfunc import from_pyfunc
 
-    from attribution.density import build_inputs, from_places, placed_density
+    from attribution.density import from_places, placed_density
+    from attribution.inputs import build_inputs
 
     inputs = build_inputs(features, priors)
     sizes = variables(features)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from attribution.density import build_inputs, from_places, log_density, placed_density
+from attribution.density import from_places, log_density, placed_density
 from attribution.features import build_features
+from attribution.inputs import EFFECT, build_inputs
 from attribution.model import build_model, load_priors, variables
 
 from .worlds import make_world
@@ -26,7 +27,7 @@ def a_place(features):
     inputs = build_inputs(features, load_priors())
     rng = np.random.default_rng(5)
     x = inputs.prior_mean + 0.3 * rng.normal(size=len(inputs.prior_mean))
-    at = inputs.risk_days.shape[0] + 3 * inputs.channels + 1
+    at = inputs.at[EFFECT]
     x[at : at + inputs.fitted] = rng.normal(-4, 2, inputs.fitted)
     return inputs, x
 

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from attribution.checks import check_predictions
-from attribution.density import build_inputs, log_density
+from attribution.density import log_density
 from attribution.expected import account_log_likelihood, expected, measure, some_accounts
 from attribution.features import build_features
 from attribution.heldout import compare_held_out
+from attribution.inputs import build_inputs
 from attribution.kept import Kept
 from attribution.kernels import bump_weights
 from attribution.model import load_priors, variables
-from attribution.risk import clipped, joined, risk_spells
+from attribution.risk import clipped, joined
 
 from .worlds import make_world, plausible
 
@@ -32,7 +33,7 @@ def test_accounts_add_up_to_the_likelihood_that_was_fitted(journeys, features):
     """Differences of the log density between draws, less those of the prior, are the accounts'."""
     posterior = plausible(features, 2)
     everyone = np.arange(len(journeys.account_ids))
-    spells = risk_spells(journeys)[0]
+    spells = features.spells
     bump = np.array([[2.0, 1.0, 3.0], [0.5, 0.7, 0.4]])
     weights = bump_weights(bump[0], bump[1])
     posterior = replace(posterior, weights=np.stack([weights, weights]))
@@ -42,16 +43,29 @@ def test_accounts_add_up_to_the_likelihood_that_was_fitted(journeys, features):
     inputs = build_inputs(features, priors)
     sizes = variables(features)
     assert sizes["log_effect"] == len(features.unit_channel)
+    assert {"season", "log_saturation", "synergy"} < {*sizes}
+    repeats, after = features.contexts.means(3)
+    sequences = features.contexts.sequences()
     values = []
     for d in range(2):
+        synergy = posterior.synergy[d]
+        # the fit has effects of a mean touch, and a baseline of the mean day
+        mean_touch = np.einsum("fc,cf->c", synergy, after) - posterior.saturation[d] * repeats
+        mean_day = features.calendar.mean(axis=0) @ posterior.season[d]
         widest = int(np.argmax(np.abs(features.activity_levels)))
         parts = {
-            "log_baseline": np.log(posterior.baseline[d]),
+            "log_baseline": np.log(posterior.baseline[d]) + mean_day,
+            "log_effect_scale": np.zeros(1),
             "log_channel_effect": np.zeros(3),
             "log_effect_shape": np.array([-30.0]),  # effects' prior is flat in their logs
             "kernel_log_peak": bump[0],
             "kernel_log_width": np.log(bump[1]),
-            "log_effect": np.log(posterior.effect[d]),
+            "log_effect": np.log(posterior.effect[d]) + mean_touch[features.unit_channel],
+            "season": posterior.season[d],
+            "log_saturation": np.log(posterior.saturation[d]),
+            "synergy": np.array(
+                [synergy[list(features.contexts.first).index(f), c] for f, c in sequences]
+            ),
             "activity_power": np.log(posterior.activity[d][widest : widest + 1])
             / features.activity_levels[widest],
             "log_customer_effect": np.log(posterior.state[d][1:]),
@@ -63,7 +77,7 @@ def test_accounts_add_up_to_the_likelihood_that_was_fitted(journeys, features):
 
 def test_parts_of_the_time_add_up_to_all_of_it(journeys, features):
     posterior = plausible(features)
-    spells = risk_spells(journeys)[0]
+    spells = features.spells
     middle = np.full(
         len(journeys.account_ids), (journeys.started_us.min() + journeys.until_us) // 2
     )
@@ -111,7 +125,7 @@ def test_a_model_that_expects_as_many_as_came_passes_and_three_times_as_many_fai
     journeys, features
 ):
     close = plausible(features, spread=0.0)
-    everything = risk_spells(journeys)[0]
+    everything = features.spells
     cells = measure(journeys, features, everything, np.zeros_like(everything.account), 1)
     mean = expected(cells, close, features.unit_channel).mean()
     for factor, failed in ((1.0, False), (3.0, True)):
@@ -133,7 +147,7 @@ def test_a_model_that_expects_as_many_as_came_passes_and_three_times_as_many_fai
 def test_the_held_out_score_tells_a_worse_model_from_a_like_one(journeys, features):
     """Beside the same draws it is nothing; beside a model that has no effects it is clear."""
     good = plausible(features, draws=60, spread=0.3)
-    kept = Kept(journeys.units, features.channels, features.baselines, good)
+    kept = Kept(journeys.units, features.channels, features.baselines, features.knots, good)
     levels = features.activity_levels
     same = compare_held_out(journeys, features, good, ("run", kept, levels, journeys.until_us))
     assert same.difference == pytest.approx(0, abs=1e-6)
@@ -158,6 +172,7 @@ def test_a_published_model_is_asked_about_campaigns_and_segments_that_it_did_not
         journeys.units[:-1],
         features.channels,
         features.baselines[:-1],
+        features.knots,
         replace(good, effect=good.effect[:, :-1], baseline=good.baseline[:, :-1]),
     )
     score = compare_held_out(journeys, features, good, ("run", fewer, features.activity_levels, 0))

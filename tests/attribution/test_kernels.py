@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attribution.kernels import HALF_LIVES_DAYS, bump_weights, elapsed, exposure, intensity
+from attribution.kernels import HALF_LIVES_DAYS, bump_weights, exposure, intensity
 
 LAGS = [-1.0, -0.4, 0.0, 0.3, 0.999, 1.0, 1.7, 8.0, 45.0, 400.0]
 WIDTHS = [(False, False), (True, False), (False, True), (True, True)]
@@ -30,14 +30,6 @@ def test_intensity_and_exposure_are_what_integration_gives(lag, touch, end):
         risk = averaged(lambda x, tau=tau: -np.expm1(-np.maximum(x, 0) / tau), lag, touch, end)
         assert found[0][b] == pytest.approx(density, rel=4e-3, abs=1e-9)
         assert found[1][b] == pytest.approx(risk, rel=4e-3, abs=1e-9)
-
-
-@pytest.mark.parametrize(("start", "end"), WIDTHS)
-@pytest.mark.parametrize("lag", LAGS)
-def test_elapsed_is_the_mean_time_between(lag, start, end):
-    expected = averaged(lambda x: np.maximum(x, 0), lag, start, end)
-    found = elapsed(np.array([lag]), np.array([start]), np.array([end]))[0]
-    assert found == pytest.approx(expected, rel=4e-3, abs=1e-5)
 
 
 @given(st.floats(0, 2000), st.booleans(), st.booleans())

@@ -53,6 +53,10 @@ def a_posterior(work, features, journeys):
         weights=weights,
         activity=random.gamma(2.0, 1.0, (DRAWS, len(features.activity_levels))),
         state=np.column_stack([np.ones(DRAWS), random.gamma(2.0, 0.5, DRAWS)]),
+        saturation=random.gamma(1.0, 0.2, (DRAWS, shape)),
+        synergy=random.normal(0.0, 0.5, (DRAWS, len(features.contexts.first), shape)),
+        first=features.contexts.first,
+        season=random.normal(0.0, 0.2, (DRAWS, features.calendar.shape[1])),
         channel_effect=random.gamma(2.0, 0.05, (DRAWS, shape)),
         effect_shape=random.gamma(2.0, 0.5, DRAWS),
     )

@@ -84,6 +84,10 @@ def plausible(features, draws=30, seed=5, spread=1.0):
         weights=random.dirichlet(np.full(6, 5.0), (draws, channels)),
         activity=np.exp(power * features.activity_levels),
         state=np.column_stack([np.ones(draws), around(0.7)]),
+        saturation=around(0.2, channels),
+        synergy=spread * random.normal(0, 0.3, (draws, len(features.contexts.first), channels)),
+        first=features.contexts.first,
+        season=spread * random.normal(0, 0.2, (draws, features.calendar.shape[1])),
         channel_effect=around(effect, channels),
         effect_shape=around(1.0),
     )

@@ -1,0 +1,124 @@
+"""What the density of the model walks through: arrays of the features, and where parameters lie."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attribution.features import Features
+from attribution.kernels import HALF_LIVES_DAYS
+from attribution.model import (
+    Priors,
+    centres,
+    context_design,
+    fitted_units,
+    has_customers,
+    season_design,
+    variables,
+)
+
+__all__ = [
+    "BASELINE", "CHANNEL", "CUSTOMER", "EFFECT", "PEAK", "POWER", "SATURATION", "SCALE", "SEASON",
+    "SHAPE", "SYNERGY", "WIDTH", "Inputs", "build_inputs",
+]  # fmt: skip
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+class Inputs(NamedTuple):
+    """What the density needs of the features.
+
+    ``at`` is where each parameter of ``PARAMETERS`` begins in ``x``, -1 for those left out.
+    ``first_row`` has one entry more than there are conversions: the rows of conversion ``i`` are
+    those from ``first_row[i]`` to ``first_row[i + 1]``. ``event_levels`` is the sum over
+    conversions. ``fitted_of_unit`` is -1 where a campaign is integrated out. ``prior_precision`` is
+    0 where the prior is not a normal around what is known beforehand.
+    """
+
+    at: IntArray
+    first_row: IntArray
+    row_fitted: IntArray
+    row_context: IntArray
+    kernels: FloatArray
+    state: IntArray
+    baseline: IntArray
+    day: IntArray
+    calendar: FloatArray
+    levels: FloatArray
+    event_levels: float
+    risk_days: FloatArray
+    exposure_unit: IntArray
+    exposure_context: IntArray
+    exposures: FloatArray
+    context_channel: IntArray
+    log_repeats: FloatArray
+    follows: FloatArray
+    unit_channel: IntArray
+    fitted_of_unit: IntArray
+    log_half_lives: FloatArray
+    prior_mean: FloatArray
+    prior_precision: FloatArray
+    channel_precision: float
+    synergy_scale: float
+    channels: int
+    fitted: int
+    sequences: int
+
+
+PARAMETERS = (
+    "log_baseline", "log_effect_scale", "log_channel_effect", "log_effect_shape",
+    "kernel_log_peak", "kernel_log_width", "log_effect", "season", "activity_power",
+    "log_customer_effect", "log_saturation", "synergy",
+)  # fmt: skip
+BASELINE, SCALE, CHANNEL, SHAPE, PEAK, WIDTH, EFFECT = range(7)
+SEASON, POWER, CUSTOMER, SATURATION, SYNERGY = range(7, 12)
+
+
+def build_inputs(features: Features, priors: Priors) -> Inputs:
+    """Arrays of the features in the layout that the density walks through."""
+    fitted = fitted_units(features)
+    fitted_of_unit = np.full(len(features.unit_channel), -1)
+    fitted_of_unit[fitted] = np.arange(len(fitted))
+    sizes = variables(features)
+    begins = dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist(), strict=False))
+    means, precisions = [], []
+    shift = dict(zip(("log_baseline", "log_effect_scale"), centres(features), strict=True))
+    for name, size in sizes.items():
+        mean, sd = priors.get(name, (0.0, math.inf))
+        of_others = name in ("log_channel_effect", "synergy")
+        means.append(np.full(size, mean + shift.get(name, 0.0)))
+        precisions.append(np.full(size, 0.0 if of_others else 1.0 / sd**2))
+    log_repeats, follows = context_design(features)
+    states = 2 if has_customers(features) else 1
+    return Inputs(
+        at=np.array([begins.get(name, -1) for name in PARAMETERS]),
+        first_row=np.searchsorted(features.row_conversion, np.arange(len(features.state) + 1)),
+        row_fitted=fitted_of_unit[features.row_unit],
+        row_context=features.row_context,
+        kernels=np.ascontiguousarray(features.kernels),
+        state=features.state.astype(np.int64),
+        baseline=features.baseline.astype(np.int64),
+        day=features.day.astype(np.int64),
+        calendar=np.asfortranarray(season_design(features)),
+        levels=features.activity_levels,
+        event_levels=float(features.activity_levels[features.activity].sum()),
+        risk_days=np.ascontiguousarray(features.risk_days),
+        exposure_unit=features.exposure_unit,
+        exposure_context=features.exposure_context,
+        exposures=np.ascontiguousarray(features.exposures[:states]),
+        context_channel=features.contexts.channel,
+        log_repeats=log_repeats,
+        follows=np.ascontiguousarray(follows),
+        unit_channel=features.unit_channel,
+        fitted_of_unit=fitted_of_unit,
+        log_half_lives=np.log(HALF_LIVES_DAYS),
+        prior_mean=np.concatenate(means),
+        prior_precision=np.concatenate(precisions),
+        channel_precision=1.0 / priors["log_channel_effect"][1] ** 2,
+        synergy_scale=priors["synergy"][1],
+        channels=len(features.channels),
+        fitted=len(fitted),
+        sequences=follows.shape[1],
+    )
