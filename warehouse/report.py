@@ -9,6 +9,7 @@ from typing import Any
 
 from bizops.database import Connection
 from bizops.errors import UsageError
+from bizops.models import ON_REQUEST
 from warehouse.figures import BASELINE, Retention, Row, make_row, rank
 from warehouse.observe import QUERIES, ask, observe
 from warehouse.question import Question
@@ -86,8 +87,10 @@ def report(
         _store(connection, credit_rows, run.run_id, question.model)
         credit_table = "report_credit"
     elif not ask(connection, "has_credit", parameters)[0][0]:
+        asked = f" --model {question.model}" if question.model in ON_REQUEST else ""
         raise UsageError(
-            f"run {run.run_id} gave no credit by {question.model}: run `bizops attribute` again"
+            f"run {run.run_id} gave no credit by {question.model}: "
+            f"run `bizops attribute{asked}` again"
         )
 
     seen = observe(connection, question, parameters, credit_table)

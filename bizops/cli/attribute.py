@@ -7,6 +7,7 @@ import typer
 
 from bizops.cli.database import migrated_database
 from bizops.cli.printing import Format, FormatOption, print_json
+from bizops.models import ON_REQUEST
 from bizops.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,6 +42,12 @@ def attribute(
             help="Leave the model out; reports have rules only, until the next run with it.",
         ),
     ] = False,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"Also publish {', '.join(ON_REQUEST)}, or all; may be given several times."
+        ),
+    ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Fit the model to all timelines and publish whom it credits, with each rule beside it.
@@ -56,7 +63,8 @@ def attribute(
 
     settings = Settings.from_environment()
     database_url = migrated_database(settings)
-    options = Options(Sampling(seed, draws, chains=chains), lookback, rules_only)
+    also = tuple(model or ())
+    options = Options(Sampling(seed, draws, chains=chains), lookback, rules_only, also)
     run = run_attribution(settings, database_url, options, say=_note)
     with opened(database_url) as connection:
         channels = _channels(connection, run)

@@ -8,6 +8,7 @@ import typer
 
 from bizops.endpoints import find_database
 from bizops.errors import UsageError
+from bizops.models import MODELS
 from bizops.settings import Settings
 
 if TYPE_CHECKING:
@@ -68,9 +69,7 @@ def report(
     period: Annotated[str, typer.Option(help="day, week, month, quarter or all.")] = "all",
     model: Annotated[
         str,
-        typer.Option(
-            help="bayesian, first_touch, last_touch, linear, time_decay or position_based."
-        ),
+        typer.Option(help=f"{', '.join(MODELS)}."),
     ] = "bayesian",
     lookback: Annotated[
         float | None,
@@ -152,7 +151,7 @@ def _credit_rows(
         raise UsageError(f"--lookback is {lookback:g}; expected days, above 0")
     if read_run(connection).lookback_days == lookback:
         return None
-    from attribution.credit import credit_by_rule
+    from attribution.rulebook import credit_by_rule
 
     return credit_by_rule(connection, question.model, lookback)
 

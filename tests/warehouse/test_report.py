@@ -6,7 +6,8 @@ import pytest
 
 from bizops.database import opened
 from bizops.errors import UsageError
-from warehouse.question import MODELS, Question
+from bizops.models import MODELS
+from warehouse.question import Question
 from warehouse.report import Report, report
 
 from .conftest import execute
@@ -200,8 +201,10 @@ def test_without_a_run_it_says_what_to_do(database_url):
 
 
 def test_a_model_that_the_run_lacks_is_not_all_baseline(tiny_database):
-    with pytest.raises(UsageError, match="gave no credit by time_decay"):
+    with pytest.raises(UsageError, match="no credit by time_decay: run `bizops attribute` again"):
         ask(tiny_database, model="time_decay")
+    with pytest.raises(UsageError, match="run `bizops attribute --model markov_2` again"):
+        ask(tiny_database, model="markov_2")
 
 
 def test_limit_keeps_the_best_and_the_baseline(tiny_database):
@@ -216,7 +219,7 @@ def test_limit_keeps_the_best_and_the_baseline(tiny_database):
         ({"by": "lead"}, "no report by lead yet; have channel, campaign, account"),
         ({"by": "planet"}, "no report by 'planet'; have channel"),
         ({"period": "year"}, "no period 'year'; have day"),
-        ({"model": "shapley"}, f"no model 'shapley'; have {', '.join(MODELS)}"),
+        ({"model": "guess"}, f"no model 'guess'; have {', '.join(MODELS)}"),
         ({"margin": 80.0}, "margin is 80; expected a share"),
         ({"limit": 0}, "--limit is 0"),
         ({"first_day": date(2026, 2, 1), "last_day": date(2026, 1, 1)}, "is after --to"),
