@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, diags_array, eye_array
-from scipy.sparse.linalg import bicgstab
+from scipy.sparse import csr_array, diags_array
 
 from attribution.rules import Paths
 
@@ -15,10 +14,14 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-FEW_STATES = 2000
-"""Up to so many the chain's fundamental matrix is made; beyond, one sparse system a unit solved."""
+FEW_STATES = 1500
+"""Up to so many the chain's fundamental matrix is made; beyond, sparse equations are iterated."""
 
 TOLERANCE = 1e-13
+"""Of the largest chance: where another step changes less, the iteration is done."""
+
+BATCH = 2_000_000
+"""Numbers in memory at once while iterating."""
 
 
 def markov_totals(
@@ -82,7 +85,7 @@ def removal_effects(paths: Paths, converted: BoolArray, units: int, order: int =
     chain = _Chain.of(paths, converted, units, order)
     if not len(chain.unit):
         return effects
-    lost = chain.lost_at_once if len(chain.unit) <= FEW_STATES else chain.lost_one_by_one
+    lost = chain.lost_at_once if len(chain.unit) <= FEW_STATES else chain.lost_step_by_step
     for unit, share in lost().items():
         effects[unit] = min(share, 1.0)
     return effects
@@ -161,18 +164,22 @@ class _Chain:
             lost[unit] = float(from_start[states] @ first_met / all_)
         return lost
 
-    def lost_one_by_one(self) -> dict[int, float]:
-        """The same, by a sparse system of equations for each unit."""
-        convert = _solved(self.moves, self.converts)
+    def lost_step_by_step(self) -> dict[int, float]:
+        """The same without a matrix of all states by all states: the equations by iteration.
+
+        What is solved for, by unit, is the chance to come to the unit's states and then convert.
+        Each step adds the walks that are a touch longer, so that it converges in any case.
+        """
+        convert = _settled(self.moves, self.converts[:, None], False)
         all_ = self.starts @ convert
-        lost = {}
-        for unit, states in self._by_unit():
-            stays = np.ones(len(self.unit), dtype=bool)
-            stays[states] = False
-            met = self.moves[stays][:, states] @ convert[states]
-            meets = _solved(self.moves[stays][:, stays], met)
-            share = self.starts[states] @ convert[states] + self.starts[stays] @ meets
-            lost[unit] = float(share / all_)
+        present = np.unique(self.unit)
+        lost: dict[int, float] = {}
+        for units in np.array_split(present, 1 + len(present) * len(self.unit) // BATCH):
+            theirs = self.unit[:, None] == units
+            there = np.where(theirs, convert, 0.0)
+            before = _settled(self.moves, self.moves @ there, theirs)
+            shares = self.starts @ (there + before) / all_
+            lost |= dict(zip(units.tolist(), shares.tolist(), strict=True))
         return lost
 
     def _by_unit(self) -> list[tuple[int, IntArray]]:
@@ -193,13 +200,12 @@ def _states(paths: Paths, units: int, order: int) -> IntArray:
     return np.unique(state, return_inverse=True)[1].astype(np.int64)
 
 
-def _solved(moves: csr_array, given: FloatArray) -> FloatArray:
-    """``x = moves x + given``: by biconjugate gradients, then by steps that always converge."""
-    found, _ = bicgstab(eye_array(len(given)) - moves, given, x0=given, rtol=TOLERANCE, atol=0.0)
-    found = found if np.isfinite(found).all() else given
+def _settled(moves: csr_array, given: FloatArray, out: BoolArray | bool) -> FloatArray:
+    """``x = moves x + given`` for each column, with 0 where a state is out of the chain."""
+    found = np.where(out, 0.0, given)
     while True:
-        better = moves @ found + given
-        change = np.abs(better - found).max(initial=0.0)
-        if change <= TOLERANCE * np.abs(better).max(initial=0.0):
-            return np.asarray(better)
-        found = better
+        longer = np.where(out, 0.0, moves @ found + given)
+        change = np.abs(longer - found).max(axis=0)
+        if (change <= TOLERANCE * longer.max(axis=0)).all():
+            return np.asarray(longer)
+        found = longer

@@ -15,7 +15,7 @@ from warehouse.observe import QUERIES, ask, observe
 from warehouse.question import Question
 from warehouse.schema import check_schema
 
-__all__ = ["CreditRow", "Report", "Run", "read_run", "report"]
+__all__ = ["CreditRow", "Report", "Run", "limited", "read_run", "report"]
 
 CreditRow = Sequence[Any]
 """A row with the columns of attribution.credit, in their order; run and model may be left out."""
@@ -108,7 +108,7 @@ def report(
         )
         for group in seen
     ]
-    kept, left_out = _limited(sorted(rows, key=rank), question.limit)
+    kept, left_out = limited(sorted(rows, key=rank), question.limit)
     return Report(question, run, kept, left_out)
 
 
@@ -157,7 +157,7 @@ def _store(
         cursor.copy_expert(QUERIES["copy_credit_rows"], lines)
 
 
-def _limited(rows: list[Row], limit: int | None) -> tuple[list[Row], int]:
+def limited(rows: list[Row], limit: int | None) -> tuple[list[Row], int]:
     """The first ``limit`` of each period, and its baseline."""
     if limit is None:
         return rows, 0

@@ -52,6 +52,8 @@ def attribute(
 ) -> None:
     """Fit the model to all timelines and publish whom it credits, with each rule beside it.
 
+    Markov chains of a longer memory than one touch come with `--model`.
+
     Nothing is published unless the draws pass: R-hat at most 1.01, ESS 400 or more, no divergences.
 
     Example: bizops attribute --seed 7
