@@ -12,7 +12,8 @@ branch_labels = None
 depends_on = None
 
 UPGRADE = """
-create view attribution.known_accounts as
+-- the barrier: or a condition of a reader's own could look at leads of other accounts
+create view attribution.known_accounts with (security_barrier) as
 with named as (
     select lead_id, occurred_at, day_only, event_id, account_id
     from stream.touches
