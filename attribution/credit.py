@@ -8,12 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.features import Features, Terms
-from attribution.journeys import Journeys, load_journeys
-from attribution.pairs import Pairs, counted_pairs, within_lookback
+from attribution.journeys import Journeys
+from attribution.pairs import Pairs, within_lookback
 from attribution.posterior import Posterior
-from attribution.rules import LOOKBACK_DAYS, RULES, Rule
-from bizops.database import Connection
-from bizops.errors import UsageError
+from attribution.rules import Rule
 
 __all__ = [
     "BASELINE",
@@ -21,7 +19,7 @@ __all__ = [
     "CreditRow",
     "DrawCredit",
     "bayesian_credit",
-    "credit_by_rule",
+    "credit_rows",
     "incremental",
     "rule_credit",
 ]
@@ -82,10 +80,12 @@ class CreditRow(NamedTuple):
     share: float
 
 
-def rule_credit(pairs: Pairs, rule: Rule, lookback_days: float | None) -> Credit:
+def rule_credit(
+    journeys: Journeys, pairs: Pairs, rule: Rule, lookback_days: float | None
+) -> Credit:
     """Credit by a rule; a conversion without a touch in the window is the baseline's."""
     kept = within_lookback(pairs, lookback_days)
-    share = rule(kept.age_days, kept.counts)
+    share = rule(kept.paths(journeys.touches.unit, _made_known(journeys, kept)))
     credited = share > 0
     alone = np.flatnonzero(kept.counts == 0)
     return _ordered(
@@ -93,6 +93,15 @@ def rule_credit(pairs: Pairs, rule: Rule, lookback_days: float | None) -> Credit
         np.concatenate((kept.touch[credited], np.full(len(alone), -1))),
         np.concatenate((share[credited], np.ones(len(alone)))),
     )
+
+
+def _made_known(journeys: Journeys, pairs: Pairs) -> NDArray[np.bool_]:
+    """Which pair has the newest touch up to the first lead of the account."""
+    before = (
+        journeys.touches.time_us[pairs.touch] <= journeys.conversions.known_us[pairs.conversion]
+    )
+    nexts = np.append(pairs.conversion[1:], -1) == pairs.conversion
+    return np.asarray(before & ~(nexts & np.append(before[1:], False)))
 
 
 def bayesian_credit(
@@ -162,37 +171,6 @@ def incremental(
         added *= posterior.activity[d][rows.activity] * multiplier[d][rows.context]
         draws[:, d] = np.bincount(group, added, minlength=len(code))
     return code // units, code % units, draws
-
-
-def credit_by_rule(
-    connection: Connection, rule: str, lookback_days: float | None = LOOKBACK_DAYS
-) -> list[CreditRow]:
-    """Credit by a rule of all that is known now, for any lookback window.
-
-    Parameters
-    ----------
-    connection
-        Read in its transaction; nothing is written.
-    rule
-        A name in :data:`attribution.rules.RULES`.
-    lookback_days
-        A touch of at most that age counts; None for any age.
-
-    Raises
-    ------
-    UsageError
-        If there is no such rule, or the window is not above zero.
-    """
-    if rule not in RULES:
-        raise UsageError(f"no rule '{rule}'; have {', '.join(RULES)}")
-    if lookback_days is not None and not lookback_days > 0:
-        raise UsageError(f"a lookback of {lookback_days:g} days; expected more than 0")
-    journeys = load_journeys(connection)
-    conversions = journeys.conversions
-    pairs = counted_pairs(
-        journeys.touches, conversions.account, conversions.time_us, conversions.day_only
-    )
-    return credit_rows(journeys, rule, rule_credit(pairs, RULES[rule], lookback_days))
 
 
 def credit_rows(journeys: Journeys, model: str, credit: Credit) -> list[CreditRow]:

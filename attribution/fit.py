@@ -13,17 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from attribution.credit import bayesian_credit, incremental, rule_credit
+from attribution.credit import bayesian_credit, incremental
 from attribution.features import Features, build_features
 from attribution.gates import hold_to_gates
 from attribution.journeys import Journeys, load_journeys
 from attribution.kept import Kept
-from attribution.leads import Leads, credit_leads, credit_leads_by_model, load_leads
+from attribution.leads import Leads, credit_leads_by_model, load_leads
 from attribution.model import centres, load_priors
 from attribution.pairs import counted_pairs
 from attribution.posterior import CREDIT_DRAWS, Posterior, thinned, touch_intensity
-from attribution.publish import BAYESIAN, Findings, write_findings
-from attribution.rules import HALF_LIFE_DAYS, LOOKBACK_DAYS, RULES
+from attribution.publish import Findings, write_findings
+from attribution.rulebook import credit_by_rules, find_effects
+from attribution.rules import HALF_LIFE_DAYS, LOOKBACK_DAYS
 from attribution.runs import (
     Run,
     exclusive,
@@ -39,6 +40,7 @@ from attribution.runs import (
 from attribution.sampling import Gates, Progress, Sampling, Say, sample
 from bizops.database import opened
 from bizops.errors import BizopsError, GateError, UsageError
+from bizops.models import BAYESIAN, chosen_models
 from bizops.settings import Settings
 
 __all__ = ["Options", "Retrained", "attribute", "retrain"]
@@ -56,12 +58,20 @@ class Options:
         Leave the model out.
     every_gate
         Hold the run not only to its draws but to what was observed, and to the published run.
+    also
+        Models to publish beside those that every run has; ``all`` is every one there is.
     """
 
     sampling: Sampling = field(default_factory=Sampling)
     lookback_days: float = LOOKBACK_DAYS
     rules_only: bool = False
+    also: tuple[str, ...] = ()
     every_gate: bool = False
+
+    @property
+    def rules(self) -> list[str]:
+        """The rules that are published, by name."""
+        return [name for name in chosen_models(self.also) if name != BAYESIAN]
 
 
 @dataclass(frozen=True)
@@ -203,17 +213,16 @@ class _Work:
 
     def run(self) -> None:
         findings = self._findings or self._read()
-        journeys, leads = findings.journeys, findings.leads
+        journeys = findings.journeys
         pairs = counted_pairs(
             journeys.touches,
             journeys.conversions.account,
             journeys.conversions.time_us,
             journeys.conversions.day_only,
         )
-        lookback = self.options.lookback_days
-        for name, rule in RULES.items():
-            findings.credit[name] = rule_credit(pairs, rule, lookback)
-            findings.lead_credit[name] = credit_leads(leads, rule, lookback)
+        rules, lookback = self.options.rules, self.options.lookback_days
+        findings.effects = find_effects(rules, journeys, pairs, lookback)
+        credit_by_rules(findings, pairs, rules, lookback)
         self._step("rules_s")
         if not self.options.rules_only:
             self._model(findings)
@@ -316,6 +325,9 @@ def _check(options: Options) -> None:
         value = getattr(options.sampling, name)
         if value < least:
             raise UsageError(f"{name} is {value}; expected {least} or more")
+    if options.rules_only and BAYESIAN in options.also:
+        raise UsageError(f"both {BAYESIAN} and rules only are asked for; expected one of them")
+    chosen_models(options.also)
 
 
 def _settings_record(options: Options) -> dict[str, Any]:
@@ -325,6 +337,7 @@ def _settings_record(options: Options) -> dict[str, Any]:
         "half_life_days": HALF_LIFE_DAYS,
         "rules_only": options.rules_only,
         "every_gate": options.every_gate,
+        "rules": options.rules,
         "credit_draws": CREDIT_DRAWS,
         "priors": {name: list(prior) for name, prior in load_priors().items()},
         "version": metadata.version("bizops"),

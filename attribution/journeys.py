@@ -18,6 +18,7 @@ from pyarrow import csv
 from bizops.database import Connection, load_queries
 
 __all__ = [
+    "NEVER",
     "US_PER_DAY",
     "Conversions",
     "Journeys",
@@ -32,6 +33,7 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 US_PER_DAY = 86_400_000_000
+NEVER = int(np.iinfo(np.int64).min)
 CONVERTING = ("new", "expansion")
 UNKNOWN_SEGMENT = "unknown"
 
@@ -87,6 +89,8 @@ class Conversions(Revenue):
 
     row: IntArray
     """Index into the revenue."""
+    known_us: IntArray
+    """Touches up to then made the account known; :data:`NEVER` where no lead came before."""
 
     @property
     def amounts(self) -> FloatArray:
@@ -134,6 +138,7 @@ class Journeys:
             *(touches.account, touches.time_us, touches.day_only, touches.unit),
             *(revenue.account, revenue.time_us, revenue.day_only),
             *(self.segment, self.started_us, self.started_day_only),
+            self.conversions.known_us,
         ):
             digest.update(np.ascontiguousarray(array).data)
         for texts in (revenue.kind, revenue.iacv, revenue.currency, self.segments, self.units):
@@ -160,13 +165,19 @@ def load_journeys(
     touches = copied(connection, touches_query, ("channel", "campaign_id", "account_id"), only)
     revenue = copied(connection, "revenue", (), only)
     accounts = copied(connection, "accounts", (), only)
-    return build_journeys(touches, revenue, accounts, units)
+    known = copied(connection, "known_accounts", (), only)
+    return build_journeys(touches, revenue, accounts, units, known)
 
 
-def build_journeys(touches: Any, revenue: Any, accounts: Any, first: Units = ()) -> Journeys:
-    """Journeys of Arrow tables with the columns of the queries of the same names."""
-    known = [_strings(table["account_id"]) for table in (touches, revenue, accounts)]
-    account_ids = np.unique(np.concatenate(known)) if any(map(len, known)) else known[0]
+def build_journeys(
+    touches: Any, revenue: Any, accounts: Any, first: Units = (), known: Any = None
+) -> Journeys:
+    """Journeys of Arrow tables with the columns of the queries of the same names.
+
+    ``known`` is of ``known_accounts``; None where no account is known by a lead.
+    """
+    named = [_strings(table["account_id"]) for table in (touches, revenue, accounts)]
+    account_ids = np.unique(np.concatenate(named)) if any(map(len, named)) else named[0]
     units, unit_of_row = numbered_units(touches, first)
     their_touches = ordered_touches(touches, account_ids, unit_of_row)
     ordered_revenue = _ordered_revenue(revenue, account_ids)
@@ -179,7 +190,7 @@ def build_journeys(touches: Any, revenue: Any, accounts: Any, first: Units = ())
         units=units,
         touches=their_touches,
         revenue=ordered_revenue,
-        conversions=_conversions(ordered_revenue),
+        conversions=_conversions(ordered_revenue, *_known(known, account_ids)),
         started_us=started_us,
         started_day_only=started_day_only,
         until_us=_until(their_touches, ordered_revenue),
@@ -204,7 +215,7 @@ def copied(
     text = {"event_id", "account_id", "kind", "iacv", "currency", "channel", "campaign_id"}
     types = dict.fromkeys(text | {"segment", "lead_id", "person_id"}, pa.string())
     types |= {name: pa.dictionary(pa.int32(), pa.string()) for name in repeated}
-    types |= {"time_us": pa.int64(), "day_only": pa.int8()}
+    types |= {"time_us": pa.int64(), "until_us": pa.int64(), "day_only": pa.int8()}
     target.seek(0)
     return csv.read_csv(
         target,
@@ -286,12 +297,27 @@ def _ordered_revenue(table: Any, account_ids: NDArray[np.object_]) -> Revenue:
     )
 
 
-def _conversions(revenue: Revenue) -> Conversions:
+def _known(known: Any, account_ids: NDArray[np.object_]) -> tuple[IntArray, IntArray]:
+    """From when and until when a first lead may have made each account known."""
+    since = np.full(len(account_ids), np.iinfo(np.int64).max)
+    until = np.full(len(account_ids), NEVER)
+    if known is not None and len(account_ids):
+        names = np.asarray(known["account_id"].to_pylist(), dtype=object)
+        here = np.isin(names, account_ids)
+        account = np.searchsorted(account_ids, names[here])
+        since[account] = known["time_us"].to_numpy()[here]
+        until[account] = known["until_us"].to_numpy()[here]
+    return since, until
+
+
+def _conversions(revenue: Revenue, known_since: IntArray, known_until: IntArray) -> Conversions:
     converts = np.isin(revenue.kind.astype(str), CONVERTING)
     converts &= revenue.iacv.astype(np.float64) > 0
     row = np.flatnonzero(converts)
+    account = revenue.account[row]
+    bound = revenue.time_us[row] + np.where(revenue.day_only[row], US_PER_DAY - 1, 0)
     return Conversions(
-        account=revenue.account[row],
+        account=account,
         time_us=revenue.time_us[row],
         day_only=revenue.day_only[row],
         kind=revenue.kind[row],
@@ -299,6 +325,7 @@ def _conversions(revenue: Revenue) -> Conversions:
         iacv=revenue.iacv[row],
         currency=revenue.currency[row],
         row=row,
+        known_us=np.where(known_since[account] <= bound, known_until[account], NEVER),
     )
 
 

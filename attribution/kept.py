@@ -1,13 +1,14 @@
-"""The model as a run keeps it in the database, so that credit can be restated without a fit."""
+"""Models as a run keeps them in the database, so that credit can be restated without a fit."""
 
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from attribution.copying import copy_draws
+from attribution.copying import copy_columns, copy_draws
 from attribution.journeys import QUERIES, Units
 from attribution.kernels import HALF_LIVES_DAYS
 from attribution.posterior import Posterior
@@ -15,11 +16,13 @@ from attribution.risk import CUSTOMER, PROSPECT
 from bizops.arrays import decode_arrays
 from bizops.database import Connection
 
-__all__ = ["Kept", "load_kept", "save_kept"]
+__all__ = ["Effects", "Kept", "load_effects", "load_kept", "save_effects", "save_kept"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 Names = tuple[str, str]
+Effects = dict[str, dict[Names, float]]
+"""Removal effects by Markov model and campaign."""
 
 STATES = {PROSPECT: "prospect", CUSTOMER: "customer"}
 COLUMNS = ("run_id", "parameter", "name", "item", "draws")
@@ -182,3 +185,26 @@ def load_kept(connection: Connection, run_id: str) -> Kept | None:
         effect_shape=columns("effect_shape", [("", "")])[:, 0],
     )
     return Kept(units, channels, baselines, knots, posterior)
+
+
+def save_effects(connection: Connection, run_id: str, effects: Effects) -> None:
+    """Write the removal effects of a run."""
+    rows = [
+        {"run_id": run_id, "model": model, "channel": channel, "campaign_id": id_, "effect": effect}
+        for model, by_unit in effects.items()
+        for (channel, id_), effect in by_unit.items()
+    ]
+    if rows:
+        table = pa.Table.from_pylist(rows)
+        columns = dict(zip(table.column_names, table.columns, strict=True))
+        copy_columns(connection, "attribution.removal_effects", columns)
+
+
+def load_effects(connection: Connection, run_id: str) -> Effects:
+    """Read what :func:`save_effects` wrote."""
+    effects: Effects = {}
+    with connection.cursor() as cursor:
+        cursor.execute(QUERIES["removal_effects"], (run_id,))
+        for model, channel, campaign, effect in cursor.fetchall():
+            effects.setdefault(model, {})[channel, campaign] = effect
+    return effects

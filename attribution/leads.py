@@ -109,9 +109,12 @@ def load_leads(connection: Connection, journeys: Journeys, among: list[str] | No
 
 
 def credit_leads(leads: Leads, rule: Rule, lookback_days: float | None) -> LeadCredit:
-    """Credit leads by a rule; one without a touch in the window is the baseline's."""
+    """Credit leads by a rule; one without a touch in the window is the baseline's.
+
+    A lead's journey ends where it becomes known, so no touch within it is the one that did it.
+    """
     kept = within_lookback(leads.pairs, lookback_days)
-    share = rule(kept.age_days, kept.counts)
+    share = rule(kept.paths(leads.touch_unit))
     return _by_unit(leads, kept, share)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.journeys import US_PER_DAY, Touches
+from attribution.rules import Paths
 
 __all__ = ["Pairs", "counted_pairs", "within_lookback"]
 
@@ -39,6 +40,30 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.touch)
+
+    def only(self, kept: BoolArray) -> "Pairs":
+        """Some of the pairs, of all conversions."""
+        return Pairs(
+            conversion=self.conversion[kept],
+            touch=self.touch[kept],
+            counts=np.bincount(self.conversion[kept], minlength=len(self.counts)),
+            lag_days=self.lag_days[kept],
+            age_days=self.age_days[kept],
+        )
+
+    def paths(self, touch_unit: IntArray, known: BoolArray | None = None) -> Paths:
+        """The same as rules see it.
+
+        Parameters
+        ----------
+        touch_unit
+            Campaign of each touch, shape ``(touch,)``.
+        known
+            Whether each pair's touch made the account known, shape ``(pair,)``; None for no.
+        """
+        if known is None:
+            known = np.zeros(len(self), dtype=bool)
+        return Paths(self.age_days, self.counts, touch_unit[self.touch], known)
 
 
 def counted_pairs(
@@ -80,11 +105,4 @@ def within_lookback(pairs: Pairs, lookback_days: float | None) -> Pairs:
     """Only the pairs with a touch of at most that age; all of them for None."""
     if lookback_days is None:
         return pairs
-    kept = pairs.age_days <= lookback_days
-    return Pairs(
-        conversion=pairs.conversion[kept],
-        touch=pairs.touch[kept],
-        counts=np.bincount(pairs.conversion[kept], minlength=len(pairs.counts)),
-        lag_days=pairs.lag_days[kept],
-        age_days=pairs.age_days[kept],
-    )
+    return pairs.only(pairs.age_days <= lookback_days)

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from attribution.copying import copy_columns, copy_draws
 from attribution.credit import BASELINE, Credit, DrawCredit
-from attribution.journeys import QUERIES, Journeys
-from attribution.kept import Kept, save_kept
+from attribution.journeys import NEVER, QUERIES, Journeys
+from attribution.kept import Effects, Kept, save_effects, save_kept
 from attribution.leads import LeadCredit, Leads
 from attribution.runs import publish_run
 from attribution.summary import SummaryRow, summarise, summarise_draws
 from bizops.database import Connection
+from bizops.models import BAYESIAN
 
-__all__ = ["BAYESIAN", "Findings", "write_credit", "write_findings", "write_summary"]
+__all__ = ["Findings", "write_credit", "write_findings", "write_summary"]
 
-BAYESIAN = "bayesian"
 EPOCH = date(1970, 1, 1).toordinal()
 SUMMARY = (
     "dimension", "channel", "campaign_id", "period", "period_start", "currency",
@@ -37,6 +37,8 @@ class Findings:
     ----------
     credit, lead_credit
         By model.
+    effects
+        Of campaigns, by each Markov model.
     draws
         Of the Bayesian model's shares; None for a run of rules only.
     incremental
@@ -51,6 +53,7 @@ class Findings:
     leads: Leads
     credit: dict[str, Credit] = field(default_factory=dict)
     lead_credit: dict[str, LeadCredit] = field(default_factory=dict)
+    effects: Effects = field(default_factory=dict)
     draws: DrawCredit | None = None
     incremental: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]] | None = None
     kept: Kept | None = None
@@ -71,6 +74,7 @@ def write_findings(connection: Connection, run_id: str, findings: Findings, **fo
         _write_incremental(connection, run_id, findings.journeys, *findings.incremental)
     if findings.kept is not None:
         save_kept(connection, run_id, findings.kept)
+    save_effects(connection, run_id, findings.effects)
     _write_summary(connection, run_id, findings)
     with connection.cursor() as cursor:
         cursor.execute(QUERIES["analyze"])
@@ -106,6 +110,7 @@ def _write_conversions(
             "iacv": _texts(conversions.iacv),
             "currency": _texts(conversions.currency),
             "segment": _texts(segments[journeys.segment[conversions.account]]),
+            "known_until": _moments(conversions.known_us, conversions.known_us == NEVER),
             "provisional": np.array([id_ in provisional for id_ in conversions.event_ids], bool),
         },
     )
@@ -220,5 +225,5 @@ def _texts(values: NDArray[np.object_]) -> Any:
     return pa.array(values, pa.string())
 
 
-def _moments(time_us: NDArray[np.int64]) -> Any:
-    return pa.array(time_us, pa.timestamp("us", tz="UTC"))
+def _moments(time_us: NDArray[np.int64], mask: NDArray[np.bool_] | None = None) -> Any:
+    return pa.array(time_us, pa.timestamp("us", tz="UTC"), mask=mask)

@@ -59,6 +59,15 @@ from stream.accounts
 where %(accounts)s::text[] is null or account_id = any(%(accounts)s::text[])
 group by account_id
 
+-- name: known_accounts
+-- When the first lead of every account, or of some, was there, and until when that may have been.
+select
+    account_id,
+    (extract(epoch from known_at) * 1000000)::bigint as time_us,
+    (extract(epoch from known_until) * 1000000)::bigint as until_us
+from attribution.known_accounts
+where %(accounts)s::text[] is null or account_id = any(%(accounts)s::text[])
+
 -- name: leads
 -- Every lead, or some, with the first event that names it, its person and the person's account.
 with named as (
@@ -247,6 +256,13 @@ select parameter, name, item, array_send(draws)
 from attribution.posterior_draws
 where run_id = %s
 order by parameter, name collate "C", item collate "C"
+
+-- name: removal_effects
+-- What a run's Markov chains said of each campaign.
+select model, channel, campaign_id, effect
+from attribution.removal_effects
+where run_id = %s
+order by model, channel collate "C", campaign_id collate "C"
 
 -- name: analyze
 -- Readers find a run of which PostgreSQL knows how large it is, or they wait for bad plans.

@@ -9,26 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from attribution.credit import BASELINE, DrawCredit, bayesian_credit, rule_credit
+from attribution.credit import BASELINE, DrawCredit, bayesian_credit
 from attribution.features import build_terms
 from attribution.journeys import US_PER_DAY, Journeys, Units, load_journeys
-from attribution.kept import Kept, load_kept
-from attribution.leads import (
-    LeadCredit,
-    credit_leads,
-    credit_leads_by_model,
-    load_leads,
-)
+from attribution.kept import Kept, load_effects, load_kept
+from attribution.leads import LeadCredit, credit_leads_by_model, load_leads
 from attribution.pairs import counted_pairs
 from attribution.posterior import touch_intensity
-from attribution.publish import BAYESIAN, Findings, write_credit, write_summary
+from attribution.publish import Findings, write_credit, write_summary
 from attribution.risk import CUSTOMER, PROSPECT
-from attribution.rules import RULES
+from attribution.rulebook import credit_by_rules
 from attribution.runs import exclusive
 from attribution.stale import QUERIES, Published, Stale, find_published, find_stale
 from attribution.summary import Explained, SummaryRow, summarise_shares
 from bizops.arrays import decode_arrays
 from bizops.database import Connection, opened
+from bizops.models import BAYESIAN
 
 __all__ = ["Restatement", "credit_now", "restate"]
 
@@ -99,7 +95,7 @@ class _Work:
     def __init__(self, connection: Connection, run: Published, stale: Stale) -> None:
         self.connection, self.run_, self.stale = connection, run, stale
         self.kept = load_kept(connection, run.run_id)
-        self.models = [*RULES, *([] if run.rules_only else [BAYESIAN])]
+        self.models = [*run.rules, *([] if run.rules_only else [BAYESIAN])]
 
     def run(self, *, everything: bool) -> Restatement:
         conversions, leads = self.stale.conversions, self.stale.doubtful_leads
@@ -141,9 +137,11 @@ class _Work:
         accounts = {*self.stale.conversions.values(), *(account for (account,) in theirs)}
         journeys = load_journeys(self.connection, sorted(accounts), first)
         findings = Findings(
-            _only(journeys, self.stale.conversions), load_leads(self.connection, journeys, leads)
+            _only(journeys, self.stale.conversions),
+            load_leads(self.connection, journeys, leads),
+            effects=load_effects(self.connection, self.run_.run_id),
         )
-        credit_now(findings, self.kept, self.run_.lookback_days, rules_only=self.run_.rules_only)
+        credit_now(findings, self.kept, self.models, self.run_.lookback_days)
         ids = findings.journeys.conversions.event_ids.tolist()
         fitted = self._ask("fitted_conversions", conversions=ids)
         return replace(findings, provisional=frozenset(ids) - {id_ for (id_,) in fitted})
@@ -178,7 +176,7 @@ class _Work:
         days |= self._days(ids)
         where: dict[str, Any] = {"channels": sorted(channels), "days": sorted(days)}
         self._do("delete_summaries", models=self.models, **where)
-        self._do("summarise_rules", models=list(RULES), **where)
+        self._do("summarise_rules", models=self.run_.rules, **where)
         if not self.run_.rules_only:
             for channel in sorted(channels):
                 rows = self._summaries(channel, days)
@@ -223,26 +221,26 @@ class _Work:
 
 
 def credit_now(
-    findings: Findings, kept: Kept | None, lookback_days: float, *, rules_only: bool = False
+    findings: Findings, kept: Kept | None, models: Collection[str], lookback_days: float
 ) -> None:
-    """Credit conversions and leads by each rule, and by a model that was fitted before.
+    """Credit conversions and leads by rules, and by models that were fitted before.
 
     Parameters
     ----------
     findings
-        Whose journeys count the model's campaigns first.
+        Whose journeys count the model's campaigns first, with the removal effects of the run.
     kept
         The model; None where there was nothing to fit, and all is the baseline's.
+    models
+        The rules, and the model if its name is among them.
     """
-    journeys, leads = findings.journeys, findings.leads
+    journeys = findings.journeys
     conversions = journeys.conversions
     pairs = counted_pairs(
         journeys.touches, conversions.account, conversions.time_us, conversions.day_only
     )
-    for name, rule in RULES.items():
-        findings.credit[name] = rule_credit(pairs, rule, lookback_days)
-        findings.lead_credit[name] = credit_leads(leads, rule, lookback_days)
-    if rules_only:
+    credit_by_rules(findings, pairs, models, lookback_days)
+    if BAYESIAN not in models:
         return
     baselines = [(segment, at) for segment in journeys.segments for at in (PROSPECT, CUSTOMER)]
     wider = kept.extended(journeys.units, baselines) if kept else None
@@ -255,7 +253,7 @@ def credit_now(
     # a campaign that the fit did not know has the mean of those it knew
     known = terms.unit_channel[: len(kept.units)] if kept else terms.unit_channel
     findings.lead_credit[BAYESIAN] = credit_leads_by_model(
-        leads, touch_intensity(kept.posterior if kept else None, known)
+        findings.leads, touch_intensity(kept.posterior if kept else None, known)
     )
 
 

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from attribution.publish import BAYESIAN
 from bizops.database import Connection, load_queries
 from bizops.errors import UsageError
+from bizops.models import BAYESIAN
 
 __all__ = ["QUERIES", "Published", "Stale", "count_stale", "find_published", "find_stale"]
 
@@ -21,6 +21,8 @@ class Published:
     ----------
     seen, seen_at
         The snapshot it read, as text, and when that was.
+    rules
+        Whose credit it holds.
     has_model
         Whether it kept a fitted model.
     """
@@ -30,6 +32,7 @@ class Published:
     seen_at: datetime
     lookback_days: float
     rules_only: bool
+    rules: list[str]
     has_model: bool
 
 
@@ -116,6 +119,7 @@ def find_stale(
         "lookback_days": None if run.has_model else run.lookback_days,
         "accounts": list(accounts or ()),
         "seen_at": run.seen_at,
+        "w_shaped": "w_shaped" in run.rules,
         "every_lead": every_lead,
     }
     with connection.cursor() as cursor:

@@ -6,6 +6,9 @@ select
     seen_at,
     (settings->>'lookback_days')::double precision,
     coalesce((settings->>'rules_only')::boolean, false),
+    -- runs that do not say had these
+    coalesce(settings->'rules', '["first_touch", "last_touch", "linear", "time_decay", '
+        '"position_based"]'),
     exists (select from attribution.posterior_draws d where d.run_id = runs.run_id)
 from attribution.runs
 where run_id = (select run_id from attribution.published_run)
@@ -41,7 +44,7 @@ changed_touch as materialized (
 -- Conversions whose credit is not what it would be now, each with every reason. One model has
 -- each touch that counts, so its rows say which touches had a part.
 , conversion as (
-    select conversion_id, account_id, occurred_at, day_only, segment,
+    select conversion_id, account_id, occurred_at, day_only, segment, known_until,
         (occurred_at at time zone 'UTC')::date as day
     from attribution.conversions
     where run_id = %(run_id)s
@@ -126,6 +129,15 @@ moved as (
     join segments using (account_id)
     where c.segment <> segments.segment
 ),
+known as (
+    select c.conversion_id, c.account_id, 'lead' as why
+    from conversion c
+    left join attribution.known_accounts k
+        on k.account_id = c.account_id
+        and case when c.day_only then (k.known_at at time zone 'UTC')::date <= c.day
+            else k.known_at <= c.occurred_at end
+    where %(w_shaped)s and c.known_until is distinct from k.known_until
+),
 asked_for as (
     select r.event_id as conversion_id, r.account_id, 'asked for' as why
     from stream.revenue r
@@ -136,6 +148,7 @@ union select * from another_account
 union select * from forgotten
 union select * from sold
 union select * from moved
+union select * from known
 union select * from asked_for
 
 -- name: doubtful_leads

@@ -14,10 +14,19 @@ from rich.table import Table
 from rich.text import Text
 
 from warehouse.figures import Estimate, Row
-from warehouse.question import KEYS
+from warehouse.question import KEYS, Question
 from warehouse.report import Report, Run
 
-__all__ = ["as_csv", "as_json", "as_table", "describe_run"]
+__all__ = [
+    "amount",
+    "as_csv",
+    "as_json",
+    "as_table",
+    "describe_run",
+    "harmless",
+    "key_cells",
+    "printable",
+]
 
 FIGURES = (
     "touches",
@@ -57,7 +66,7 @@ def as_csv(report: Report) -> str:
         for name in INTERVALS:
             estimate = record.pop(name) or dict.fromkeys(Estimate._fields)
             record |= {f"{name}_{end}": value for end, value in estimate.items()}
-        writer.writerow({name: _harmless(value) for name, value in record.items()})
+        writer.writerow({name: harmless(value) for name, value in record.items()})
     return text.getvalue()
 
 
@@ -78,23 +87,24 @@ def describe_run(run: Run) -> str:
 
 def _record(report: Report, row: Row) -> dict[str, Any]:
     return (
-        dict(zip(KEYS[report.question.by], _key(report, row), strict=True))
+        dict(zip(KEYS[report.question.by], key_cells(report.question, row), strict=True))
         | {"period_start": row.group.start.isoformat() if row.group.start else None}
         | {name: _plain(getattr(row, name)) for name in FIGURES}
         | {"currency": row.currency, "run_id": report.run.run_id}
     )
 
 
-def _key(report: Report, row: Row) -> tuple[str | None, ...]:
+def key_cells(question: Question, row: Row) -> tuple[str | None, ...]:
+    """What a row is named by, in the order of the question's keys."""
     second = {"campaign": row.group.campaign_id, "account": row.account_name}
-    return (row.group.key, *(second[by] for by in (report.question.by,) if by in second))
+    return (row.group.key, *(second[by] for by in (question.by,) if by in second))
 
 
 def _plain(value: Any) -> Any:
     return value._asdict() if isinstance(value, Estimate) else value
 
 
-def _harmless(value: Any) -> Any:
+def harmless(value: Any) -> Any:
     """Text that a spreadsheet will not run: campaign names come from anyone's web address."""
     return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
 
@@ -111,14 +121,14 @@ class Column:
 
 def _count(value: float) -> str:
     if abs(value) >= 10_000 or value == int(value):
-        return _amount(value)
+        return amount(value)
     return f"{value:.1f}".removesuffix(".0") if abs(value) >= 1 else f"{value:.2g}"
 
 
-def _amount(value: float) -> str:
+def amount(value: float) -> str:
     """Three digits that matter, in thousands or millions.
 
-    >>> [_amount(value) for value in (0.0, 7.25, 950.4, 12_345.0, 1_234_567.0, -40_000.0)]
+    >>> [amount(value) for value in (0.0, 7.25, 950.4, 12_345.0, 1_234_567.0, -40_000.0)]
     ['0', '7.25', '950', '12.3k', '1.23M', '-40k']
     """
     sizes = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
@@ -142,15 +152,15 @@ COLUMNS = (
     Column("Touches", "touches", _count, 7),
     Column("Leads", "leads", _count, 8),
     Column("Leads won", "attributed_leads", _count, 10),
-    Column("Spend", "spend", _amount, 2),
-    Column("Per lead", "cost_per_lead", _amount, 9),
+    Column("Spend", "spend", amount, 2),
+    Column("Per lead", "cost_per_lead", amount, 9),
     Column("Conversions", "attributed_conversions", _spread(_count), 1),
     Column("Incremental", "incremental_conversions", _spread(_count), 6),
-    Column("IACV", "attributed_iacv", _spread(_amount)),
+    Column("IACV", "attributed_iacv", _spread(amount)),
     Column("Days", "median_conversion_days", _count, 11),
-    Column("Est. IACV", "estimated_iacv", _amount, 12),
-    Column("CAC", "cac", _amount, 3),
-    Column("LTV", "ltv", _amount, 5),
+    Column("Est. IACV", "estimated_iacv", amount, 12),
+    Column("CAC", "cac", amount, 3),
+    Column("LTV", "ltv", amount, 5),
     Column("ROI", "roi", _count, 4),
 )
 
@@ -195,7 +205,7 @@ def _table(report: Report, columns: list[Column]) -> Table:
         table.add_column(column.title, justify="right", no_wrap=True)
     for row in report.rows:
         cells = [_day(row.group.start)] if by_period else []
-        cells += [_printable(part) for part in _key(report, row)]
+        cells += [printable(part) for part in key_cells(report.question, row)]
         for column in columns:
             value = getattr(row, column.figure)
             cells.append("–" if value is None else column.show(value))
@@ -214,13 +224,13 @@ def _notes(report: Report, left_out: list[str]) -> list[str]:
         notes.append(f"{report.left_out:,} more rows: without --limit")
     if left_out:
         notes.append(f"More columns than fit: {', '.join(left_out)}; all with --format json")
-    return [*notes, _printable(describe_run(report.run))]
+    return [*notes, printable(describe_run(report.run))]
 
 
 def _day(start: date | None) -> str:
     return start.isoformat() if start else ""
 
 
-def _printable(text: str | None) -> str:
+def printable(text: str | None) -> str:
     """Text without what would steer a terminal."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text or "")

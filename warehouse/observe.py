@@ -9,7 +9,7 @@ from warehouse.draws import DrawSums, FloatArray, estimates, read_draw_sums
 from warehouse.figures import BASELINE, Estimate, Group, Observed
 from warehouse.question import Question
 
-__all__ = ["QUERIES", "ask", "observe"]
+__all__ = ["NOTHING", "QUERIES", "ask", "observe"]
 
 QUERIES = load_queries("warehouse")
 ONE_CONVERSION = 1.0

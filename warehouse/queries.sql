@@ -76,6 +76,10 @@ from credited
 where day between %(first_day)s and %(last_day)s and key is not null
 group by 1, 2, 3
 
+-- name: credited_models
+-- The models that the run gave credit by.
+select distinct model from attribution.credit_summary where run_id = %(run_id)s
+
 -- name: has_credit
 -- Whether the run gave credit by the model; one without any conversion had none to give.
 select exists (

@@ -5,8 +5,9 @@ from datetime import date
 from typing import Any
 
 from bizops.errors import UsageError
+from bizops.models import MODELS
 
-__all__ = ["KEYS", "MODELS", "PERIODS", "Question"]
+__all__ = ["KEYS", "PERIODS", "Question"]
 
 KEYS = {
     "channel": ("channel",),
@@ -18,7 +19,6 @@ KEYS = {
 SYNONYMS = {"organization": "account"}
 NOT_YET = ("lead", "collateral")
 PERIODS = ("day", "week", "month", "quarter", "all")
-MODELS = ("bayesian", "first_touch", "last_touch", "linear", "time_decay", "position_based")
 
 
 @dataclass(frozen=True)

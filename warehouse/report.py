@@ -9,12 +9,13 @@ from typing import Any
 
 from bizops.database import Connection
 from bizops.errors import UsageError
+from bizops.models import ON_REQUEST
 from warehouse.figures import BASELINE, Retention, Row, make_row, rank
 from warehouse.observe import QUERIES, ask, observe
 from warehouse.question import Question
 from warehouse.schema import check_schema
 
-__all__ = ["CreditRow", "Report", "Run", "read_run", "report"]
+__all__ = ["CreditRow", "Report", "Run", "limited", "read_run", "report"]
 
 CreditRow = Sequence[Any]
 """A row with the columns of attribution.credit, in their order; run and model may be left out."""
@@ -86,8 +87,10 @@ def report(
         _store(connection, credit_rows, run.run_id, question.model)
         credit_table = "report_credit"
     elif not ask(connection, "has_credit", parameters)[0][0]:
+        asked = f" --model {question.model}" if question.model in ON_REQUEST else ""
         raise UsageError(
-            f"run {run.run_id} gave no credit by {question.model}: run `bizops attribute` again"
+            f"run {run.run_id} gave no credit by {question.model}: "
+            f"run `bizops attribute{asked}` again"
         )
 
     seen = observe(connection, question, parameters, credit_table)
@@ -105,7 +108,7 @@ def report(
         )
         for group in seen
     ]
-    kept, left_out = _limited(sorted(rows, key=rank), question.limit)
+    kept, left_out = limited(sorted(rows, key=rank), question.limit)
     return Report(question, run, kept, left_out)
 
 
@@ -154,7 +157,7 @@ def _store(
         cursor.copy_expert(QUERIES["copy_credit_rows"], lines)
 
 
-def _limited(rows: list[Row], limit: int | None) -> tuple[list[Row], int]:
+def limited(rows: list[Row], limit: int | None) -> tuple[list[Row], int]:
     """The first ``limit`` of each period, and its baseline."""
     if limit is None:
         return rows, 0

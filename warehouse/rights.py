@@ -61,6 +61,8 @@ attribution.incremental_draws  -       rad        r          r       rawd
 attribution.lead_credit        -       rawd       r          r       rawd
 attribution.credit_summary     -       rad        r          r       rawd
 attribution.posterior_draws    -       rad        -          r       rawd
+attribution.removal_effects    -       rad        -          r       rawd
+attribution.known_accounts     -       r          -          r       r
 attribution.restatements       -       ra         -          r       rawd
 attribution.published_run      -       r          r          r       r
 """

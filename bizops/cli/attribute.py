@@ -8,6 +8,7 @@ from bizops.cli.database import migrated_database
 from bizops.cli.printing import Format, FormatOption, print_json
 from bizops.cli.progress import sampling_progress
 from bizops.cli.runs import channels_of, print_channels, print_run
+from bizops.models import ON_REQUEST
 from bizops.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,9 +43,17 @@ def attribute(
             help="Leave the model out; reports have rules only, until the next run with it.",
         ),
     ] = False,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"Also publish {', '.join(ON_REQUEST)}, or all; may be given several times."
+        ),
+    ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Fit the model to all timelines and publish whom it credits, with each rule beside it.
+
+    Markov chains of a longer memory than one touch come with `--model`.
 
     Nothing is published unless the draws pass: R-hat at most 1.01, ESS 400 or more, no divergences.
 
@@ -56,7 +65,8 @@ def attribute(
 
     settings = Settings.from_environment()
     database_url = migrated_database(settings)
-    options = Options(Sampling(seed, draws, chains=chains), lookback, rules_only)
+    also = tuple(model or ())
+    options = Options(Sampling(seed, draws, chains=chains), lookback, rules_only, also)
     with sampling_progress() as progress:
         run = run_attribution(settings, database_url, options, say=_note, progress=progress)
     _print_result(run, database_url, form)

@@ -16,6 +16,8 @@ import typer
 from bizops.cli.printing import Format, FormatOption, print_json
 from bizops.comparison import Comparison, compare
 from bizops.errors import ServiceError, UsageError
+from bizops.models import BAYESIAN as MODEL
+from bizops.models import MODELS
 from bizops.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-MODEL = "bayesian"
 WHERE_NEXT = {
     "report --by campaign": "each campaign, with what it cost and brought",
     "report --by channel --period quarter": "the same over time; --format csv for a spreadsheet",
@@ -184,7 +185,7 @@ class _Outcome:
             )
             rows = cursor.fetchall()
         caused = {c.channel: float(c.caused_conversions) for c in truth.channels}
-        names = sorted({row[0] for row in rows}, key=lambda name: (name != MODEL, name))
+        names = sorted({row[0] for row in rows}, key=MODELS.index)
         models = {
             name: compare(
                 {channel: mean for model, channel, mean, *_ in rows if model == name},
@@ -202,13 +203,13 @@ class _Outcome:
 
         rules = [name for name in self.models if name != MODEL]
         table = Table(box=None, header_style="bold", padding=(0, 1), show_footer=True)
-        table.add_column("channel", footer="error")
+        table.add_column("channel", footer="error", no_wrap=True)
         table.add_column("truth", justify="right")
         for name in (MODEL, *rules):
             error = f"{self.models[name].error:.2f}"
             table.add_column(name.replace("_", " "), justify="right", footer=error)
             if name == MODEL:
-                table.add_column("90 %", justify="right")
+                table.add_column("90 %", justify="right", no_wrap=True)
         for channel in sorted(self.caused, key=lambda name: -self.caused[name]):
             low, high = self.intervals.get(channel, (0.0, 0.0))
             given = [f"{self.models[name].conversions[channel]:,.0f}" for name in (MODEL, *rules)]

@@ -8,14 +8,17 @@ import typer
 
 from bizops.endpoints import find_database
 from bizops.errors import UsageError
+from bizops.models import BAYESIAN, MODELS
 from bizops.settings import Settings
 
 if TYPE_CHECKING:
     from bizops.database import Connection
     from warehouse.question import Question
-    from warehouse.report import CreditRow
+    from warehouse.report import CreditRow, Run
 
 __all__ = ["register"]
+
+ALL = "all"
 
 
 def register(app: typer.Typer) -> None:
@@ -68,9 +71,7 @@ def report(
     period: Annotated[str, typer.Option(help="day, week, month, quarter or all.")] = "all",
     model: Annotated[
         str,
-        typer.Option(
-            help="bayesian, first_touch, last_touch, linear, time_decay or position_based."
-        ),
+        typer.Option(help=f"{', '.join(MODELS)}; or all, side by side."),
     ] = "bayesian",
     lookback: Annotated[
         float | None,
@@ -100,7 +101,8 @@ def report(
     """Say what each channel, campaign or account cost and brought.
 
     What no campaign gets is the row (baseline), so that the column of IACV adds up to all there
-    is. What cannot be known is empty, never 0. docs/metrics.md defines each figure.
+    is. What cannot be known is empty, never 0. docs/metrics.md defines each figure. `--model all`
+    shows what each model credits, side by side.
 
     Example: bizops report --by campaign --period month --from 2026-01-01 --format csv
     """
@@ -111,14 +113,13 @@ def report(
     from bizops.database import opened
     from warehouse import formats
     from warehouse.question import Question
-    from warehouse.report import report as answer
 
     if form not in ("table", "json", "csv"):
         raise UsageError(f"no format {form!r}; have table, json, csv")
     question = Question(
         by=by,
         period=period,
-        model=model,
+        model=BAYESIAN if model == ALL else model,
         first_day=_day(first),
         last_day=_day(last),
         currency=currency,
@@ -126,16 +127,44 @@ def report(
         limit=limit,
     )
     database_url = find_database(Settings.from_environment())
+    width = Console().width if sys.stdout.isatty() else 120
     with opened(database_url, application="bizops-report") as connection:
-        rows = _credit_rows(connection, question, lookback)
-        found = answer(connection, question, credit_rows=rows)
-    if form == "table":
-        width = Console().width if sys.stdout.isatty() else 120
-        typer.echo(formats.as_table(found, width=width))
-        return
-    typer.echo(formats.describe_run(found.run), err=True)
-    shown = formats.as_json(found) + "\n" if form == "json" else formats.as_csv(found)
+        answer = _side_by_side if model == ALL else _by_one_model
+        run, shown = answer(connection, question, lookback, form, width)
+    if form != "table":
+        typer.echo(formats.describe_run(run), err=True)
     typer.echo(shown, nl=False)
+
+
+def _by_one_model(
+    connection: "Connection", question: "Question", lookback: float | None, form: str, width: int
+) -> "tuple[Run, str]":
+    """A report as text, and the run it is of."""
+    from warehouse import formats
+    from warehouse.report import report as answer
+
+    rows = _credit_rows(connection, question, lookback)
+    found = answer(connection, question, credit_rows=rows)
+    if form == "csv":
+        return found.run, formats.as_csv(found)
+    as_json = form == "json"
+    shown = formats.as_json(found) if as_json else formats.as_table(found, width=width)
+    return found.run, shown + "\n"
+
+
+def _side_by_side(
+    connection: "Connection", question: "Question", lookback: float | None, form: str, width: int
+) -> "tuple[Run, str]":
+    """The same of all models."""
+    from warehouse.side_by_side import side_by_side
+
+    if lookback is not None:
+        raise UsageError("--lookback is for one rule at a time: expected --model with its name")
+    found = side_by_side(connection, question)
+    if form == "csv":
+        return found.run, found.as_csv()
+    shown = found.as_json() if form == "json" else found.as_table(width=width)
+    return found.run, shown + "\n"
 
 
 def _credit_rows(
@@ -146,13 +175,13 @@ def _credit_rows(
 
     if lookback is None:
         return None
-    if question.model == "bayesian":
+    if question.model == BAYESIAN:
         raise UsageError("--lookback is for rules: the Bayesian model learns how long touches work")
     if not lookback > 0:
         raise UsageError(f"--lookback is {lookback:g}; expected days, above 0")
     if read_run(connection).lookback_days == lookback:
         return None
-    from attribution.credit import credit_by_rule
+    from attribution.rulebook import credit_by_rule
 
     return credit_by_rule(connection, question.model, lookback)
 

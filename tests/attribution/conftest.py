@@ -9,7 +9,7 @@ import psycopg2
 import pyarrow as pa
 import pytest
 
-from attribution.journeys import Journeys, build_journeys
+from attribution.journeys import US_PER_DAY, Journeys, build_journeys
 
 os.environ.setdefault("PYTENSOR_FLAGS", "blas__ldflags=")  # or PyTensor warns at its import
 
@@ -32,6 +32,7 @@ class Story:
     touches: list[tuple[str, str, str, str]] = field(default_factory=list)
     revenue: list[tuple[str, str, str, str]] = field(default_factory=list)
     accounts: list[tuple[str, str, str]] = field(default_factory=list)
+    leads: list[tuple[str, str]] = field(default_factory=list)
 
     def touch(self, account: str, when: str, channel: str = "ads", campaign: str = "a") -> "Story":
         self.touches.append((account, when, channel, campaign))
@@ -43,6 +44,10 @@ class Story:
 
     def account(self, account: str, when: str, segment: str = "smb") -> "Story":
         self.accounts.append((account, when, segment))
+        return self
+
+    def lead(self, account: str, when: str) -> "Story":
+        self.leads.append((account, when))
         return self
 
     def journeys(self) -> Journeys:
@@ -70,6 +75,20 @@ class Story:
                 texts(("account_id", None, "segment"), accounts)
                 | {"time_us": pa.array([microseconds(a[1]) for a in self.accounts], pa.int64())}
             ),
+            known=self.known(),
+        )
+
+    def known(self) -> pa.Table:
+        """As the view has it, for accounts of one lead each."""
+        since = [microseconds(when) for _, when in self.leads]
+        hidden = [US_PER_DAY - 1 if moment(when)[1] else 0 for _, when in self.leads]
+        until = [at + more for at, more in zip(since, hidden, strict=True)]
+        return pa.table(
+            {
+                "account_id": pa.array([account for account, _ in self.leads], pa.string()),
+                "time_us": pa.array(since, pa.int64()),
+                "until_us": pa.array(until, pa.int64()),
+            }
         )
 
     def store(self, database_url: str) -> None:
@@ -85,6 +104,9 @@ class Story:
                 for i, (account, when, segment) in enumerate(self.accounts):
                     insert(cursor, "accounts", f"a{i:04}", when, account_id=account,
                            segment=segment)  # fmt: skip
+                for i, (account, when) in enumerate(self.leads):
+                    insert(cursor, "identities", f"l{i:04}", when, account_id=account,
+                           lead_id=f"lead{i}")  # fmt: skip
         finally:
             connection.close()
 

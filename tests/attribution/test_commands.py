@@ -71,6 +71,14 @@ def test_stale_credit_is_shown_and_restated(command, settings):
     assert "stale" not in command("runs", "list").output
 
 
+def test_other_models_are_published_when_asked_for(command):
+    done = command("attribute", "--rules-only", "--model", "markov_2", "--format", "json").stdout
+    assert json.loads(done)["settings"]["rules"][-2:] == ["markov_1", "markov_2"]
+    arguments = ("report", "--by", "channel", "--format", "json", "--model", "markov_2")
+    ads, *_ = json.loads(command(*arguments).stdout)
+    assert (ads["channel"], ads["attributed_iacv"]["mean"]) == ("ads", 1000)
+
+
 def store_touch(database_url):
     connection = psycopg2.connect(database_url)
     with connection, connection.cursor() as cursor:

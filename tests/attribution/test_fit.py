@@ -5,18 +5,18 @@ from pathlib import Path
 import pytest
 import xarray
 
-from attribution import RULES, credit_by_rule, fit
+from attribution import credit_by_rule, fit
 from attribution.fit import Options, attribute
 from attribution.runs import exclusive, list_runs
 from attribution.sampling import Gates, Sampling
 from bizops.database import opened
 from bizops.errors import BizopsError, UsageError
+from bizops.models import MODELS, PUBLISHED
 
 from .conftest import Story, query
 from .worlds import make_world
 
 QUICK = Options(Sampling(draws=400, tune=400))
-MODELS = {*RULES, "bayesian"}
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_what_a_run_writes(small):
         "select model, sum(share), sum(share * iacv), min(share) from attribution.credit"
         " join attribution.conversions using (run_id, conversion_id) group by model",
     ):
-        assert model in MODELS
+        assert model in PUBLISHED
         assert low > 0
         assert total == pytest.approx(conversions, rel=1e-12)
         assert amount == pytest.approx(float(iacv), rel=1e-12)
@@ -225,7 +225,7 @@ def test_without_a_touch_before_it_a_conversion_is_the_baselines(settings, story
     story.store(settings.database_url)
     done = run(settings)
     rows = query(settings.database_url, "select model, channel, share from attribution.credit")
-    assert sorted(rows) == sorted((model, "(baseline)", 1.0) for model in MODELS)
+    assert sorted(rows) == sorted((model, "(baseline)", 1.0) for model in PUBLISHED)
     assert query(settings.database_url, "select shares from attribution.credit_draws") == [([1.0],)]
     assert done.diagnostics == {}
 
@@ -255,6 +255,8 @@ def test_one_conversion_after_one_touch(settings):
         (Options(lookback_days=0), "lookback"),
         (Options(Sampling(draws=1)), "draws is 1"),
         (Options(Sampling(chains=1)), "chains is 1"),
+        (Options(also=("markov_5",)), "no model 'markov_5'; have bayesian, first_touch.*, or all"),
+        (Options(rules_only=True, also=("bayesian",)), "both bayesian and rules only"),
     ],
 )
 def test_options_that_make_no_sense(settings, options, message):
@@ -274,10 +276,33 @@ def test_credit_by_rule_for_any_window(settings):
         (row,) = credit_by_rule(connection, "first_touch", None)
         assert row[:5] == ("first_touch", "r0000", "t0000", "ads", "a")
         assert row.touched_at.isoformat() == "2026-01-01T00:00:00+00:00"
+        for lookback, shares in ((None, [0.5, 0.5]), (30, [1.0]), (5, [1.0])):
+            rows = credit_by_rule(connection, "markov_2", lookback)
+            assert [row.share for row in rows] == shares
         with pytest.raises(UsageError, match="no rule 'markov'; have first_touch"):
             credit_by_rule(connection, "markov")
         with pytest.raises(UsageError, match="lookback"):
             credit_by_rule(connection, "linear", -1)
+
+
+@pytest.mark.parametrize(
+    ("also", "names"),
+    [((), PUBLISHED), (("markov_3", "linear"), (*PUBLISHED, "markov_3")), (("all",), MODELS)],
+)
+def test_models_that_are_asked_for_are_published_too(small, also, names):
+    done = run(small, Options(rules_only=True, also=also))
+    assert done.settings["rules"] == list(names[1:])
+    url = small.database_url
+    for table in ("credit", "credit_summary"):
+        found = query(url, f"select distinct model from attribution.{table}")
+        assert {model for (model,) in found} == {*names[1:]}
+    ((worst, least),) = query(
+        url,
+        "select max(abs(s - 1)), min(l) from (select sum(share) s, min(share) l"
+        " from attribution.credit group by model, conversion_id) x",
+    )
+    assert worst < 1e-12
+    assert least > 0
 
 
 def test_currencies_are_kept_apart(settings):

@@ -44,7 +44,7 @@ def test_channels_get_what_they_caused():
 
     rules = []
     for rule in RULES.values():
-        ruled = rule_credit(features.pairs, rule, 90)
+        ruled = rule_credit(journeys, features.pairs, rule, 90)
         rows = ruled.touch >= 0
         scored = by_channel(features, journeys.touches.unit[ruled.touch[rows]], ruled.share[rows])
         rules.append(error(scored * truth.sum() / scored.sum(), truth))

@@ -9,7 +9,7 @@ import pytest
 from attribution import fit, restate
 from attribution.fit import Options, attribute
 from attribution.journeys import load_journeys
-from attribution.kept import load_kept
+from attribution.kept import load_effects, load_kept
 from attribution.leads import load_leads
 from attribution.posterior import Posterior
 from attribution.publish import Findings, write_findings
@@ -17,6 +17,7 @@ from attribution.runs import exclusive, read_snapshot, start_run
 from bizops.database import opened
 from bizops.errors import BizopsError, UsageError
 from bizops.events import EVENT_TYPES
+from bizops.models import MODELS
 from bizops.simulation import simulate
 from streams.decisions import unmerge
 from streams.records import Record
@@ -68,7 +69,7 @@ def no_sampling(monkeypatch):
 
 
 def run(settings, **options):
-    return attribute(settings, settings.database_url, Options(**options))
+    return attribute(settings, settings.database_url, Options(also=("all",), **options))
 
 
 def rows(url, run_id):
@@ -112,14 +113,15 @@ def assert_whole(url, run_id):
 
 
 def from_scratch(url, run_id, rules_only=False):
-    """Another run, of all there is now, with the draws of this one; left unpublished."""
+    """Another run, of all there is now, with the models of this one; left unpublished."""
     other = f"{run_id}-scratch"
     with opened(url) as connection:
         start_run(url, other, moment("2026-01-01")[0], {})
         kept = load_kept(connection, run_id)
         journeys = load_journeys(connection, None, kept.units if kept else ())
-        findings = Findings(journeys, load_leads(connection, journeys))
-        restate.credit_now(findings, kept, 90.0, rules_only=rules_only)
+        effects = load_effects(connection, run_id)
+        findings = Findings(journeys, load_leads(connection, journeys), effects=effects)
+        restate.credit_now(findings, kept, MODELS[1:] if rules_only else MODELS, 90.0)
         blank = dict.fromkeys(("data", "diagnostics", "timings", "data_until", "artifact"))
         write_findings(connection, other, findings, **blank, **read_snapshot(connection))
     query(url, "update attribution.runs set status = 'failed' where run_id = %s", other)
@@ -376,6 +378,87 @@ def test_campaigns_and_segments_that_the_fit_did_not_know(settings):
     assert shares["n1"] > 0
     assert shares["n2"] == 0
     assert_same(rows(url, done.run_id), from_scratch(url, done.run_id))
+
+
+def milestones(url, model="w_shaped"):
+    return dict(
+        query(url, "select touch_id, share from attribution.credit where model = %s", model)
+    )
+
+
+def test_a_lead_of_before_moves_the_milestone(settings):
+    """No touch changed, but the one at which the account became known is another."""
+    url = settings.database_url
+    story = Story().sale("acme", "2026-02-01").sale("bolt", "2026-02-01")
+    for day in range(1, 5):
+        story.touch("acme", f"2026-01-0{day}")
+    story.lead("acme", "2026-01-03").lead("acme", "2026-01-09").store(url)
+    done = run(settings)
+    assert milestones(url)["t0002"] == pytest.approx(0.3)
+    # neither a later lead, nor one after the sale of an account that had none, changes anything
+    query_insert(url, "identities", "i1", "2026-01-04", account_id="acme", lead_id="later")
+    query_insert(url, "identities", "i2", "2026-03-01", account_id="bolt", lead_id="bolts")
+    assert restate.restate(url).conversions == 0
+    query_insert(url, "identities", "i3", "2026-01-02", account_id="acme", lead_id="sooner")
+    what = restate.restate(url)
+    assert what.reasons == {"lead": 1}
+    assert milestones(url) == pytest.approx(
+        {"t0000": 0.3, "t0001": 0.3, "t0002": 0.1, "t0003": 0.3, None: 1}
+    )
+    assert_same(rows(url, done.run_id), from_scratch(url, done.run_id))
+    query(url, "delete from stream.identities")
+    assert restate.restate(url).reasons == {"lead": 1}
+    assert milestones(url)["t0003"] == pytest.approx(0.4)
+    assert restate.restate(url).conversions == 0
+
+
+def test_removal_effects_are_those_of_the_run(settings):
+    """Restating does not make another chain; a new campaign counts as its channel's mean."""
+    url = settings.database_url
+    story = Story()
+    for account, campaigns in (("acme", "ab"), ("bolt", "b"), ("core", "a"), ("dune", "ac")):
+        for day, campaign in enumerate(campaigns, 1):
+            story.touch(account, f"2026-01-0{day}", "mail" if campaign == "c" else "ads", campaign)
+        if account != "core":
+            story.sale(account, "2026-02-01")
+    story.store(url)
+    done = run(settings)
+    stored = "select model, campaign_id, effect from attribution.removal_effects order by 1, 2"
+    before = query(url, stored)
+    assert {model for model, *_ in before} == {f"markov_{order}" for order in range(1, 5)}
+    effect = {campaign: value for model, campaign, value in before if model == "markov_1"}
+    for event_id, channel, campaign in (("n1", "ads", "new"), ("n2", "radio", "r")):
+        query_insert(url, "touches", event_id, "2026-01-20", account_id="acme", channel=channel,
+                     campaign_id=campaign, properties="{}")  # fmt: skip
+    query_insert(url, "touches", "n3", "2026-01-20", account_id="fjord", channel="radio",
+                 campaign_id="r", properties="{}")  # fmt: skip
+    query_insert(url, "revenue", "r9", "2026-02-01", account_id="fjord", kind="new", iacv="5.00",
+                 currency="USD", properties="{}")  # fmt: skip
+    what = restate.restate(url)
+    assert what.reasons == {"late touch": 1, "new conversion": 1}
+    assert query(url, stored) == before
+    shares = milestones(url, "markov_1")
+    mean = (effect["a"] + effect["b"]) / 2
+    assert shares["n1"] == pytest.approx(mean / (effect["a"] + effect["b"] + mean))
+    assert "n2" not in shares  # nothing is known of its channel
+    assert shares["n3"] == 1  # and nothing else was there
+    assert_whole(url, done.run_id)
+    assert_same(rows(url, done.run_id), from_scratch(url, done.run_id))
+
+
+def test_a_run_of_five_rules_keeps_to_them(settings):
+    url = settings.database_url
+    Story().touch("acme", "2026-01-02").sale("acme", "2026-02-01").store(url)
+    run(settings, rules_only=True)
+    five = ["first_touch", "last_touch", "linear", "time_decay", "position_based"]
+    for table in ("credit", "credit_summary", "lead_credit"):
+        query(url, f"delete from attribution.{table} where model <> all(%s)", five)
+    query(url, "update attribution.runs set settings = settings - 'rules'")
+    query_insert(url, "touches", "late", "2026-01-20", account_id="acme", channel="ads",
+                 campaign_id="a", properties="{}")  # fmt: skip
+    assert restate.restate(url).reasons == {"late touch": 1}
+    found = query(url, "select distinct model from attribution.credit")
+    assert sorted(found) == sorted((name,) for name in five)
 
 
 def test_some_accounts_only(settings):

@@ -75,6 +75,7 @@ def test_another_lookback_is_worked_out_anew(bizops):
         (("--by", "lead"), "no report by lead yet"),
         (("--by", "channel", "--format", "xml"), "no format 'xml'; have table, json, csv"),
         (("--by", "channel", "--lookback", "30"), "--lookback is for rules"),
+        (("--by", "channel", "--model", "all", "--lookback", "30"), "for one rule at a time"),
         (("--by", "channel", "--model", "linear", "--lookback", "0"), "expected days, above 0"),
     ],
 )

@@ -1,13 +1,17 @@
 """Every figure of the three accounts of tiny.sql, worked out by hand."""
 
+import json
 from datetime import date
 
 import pytest
 
 from bizops.database import opened
 from bizops.errors import UsageError
-from warehouse.question import MODELS, Question
+from bizops.models import MODELS
+from warehouse.figures import Group
+from warehouse.question import Question
 from warehouse.report import Report, report
+from warehouse.side_by_side import side_by_side
 
 from .conftest import execute
 
@@ -200,8 +204,38 @@ def test_without_a_run_it_says_what_to_do(database_url):
 
 
 def test_a_model_that_the_run_lacks_is_not_all_baseline(tiny_database):
-    with pytest.raises(UsageError, match="gave no credit by time_decay"):
+    with pytest.raises(UsageError, match="no credit by time_decay: run `bizops attribute` again"):
         ask(tiny_database, model="time_decay")
+    with pytest.raises(UsageError, match="run `bizops attribute --model markov_2` again"):
+        ask(tiny_database, model="markov_2")
+
+
+def test_side_by_side_is_what_each_model_says_alone(tiny_database):
+    question = Question(by="campaign", period="quarter")
+    with opened(tiny_database) as connection:
+        found = side_by_side(connection, question)
+    assert list(found.reports) == ["bayesian", "linear"]
+    rows = json.loads(found.as_json())
+    for model in found.reports:
+        alone = ask(tiny_database, by="campaign", period="quarter", model=model).rows
+        expected = {row.group: row.attributed_iacv.mean for row in alone}
+        given = {
+            Group(row["channel"], row["campaign_id"], date.fromisoformat(row["period_start"])):
+            row["attributed_iacv"][model] for row in rows
+        }  # fmt: skip
+        assert {key: given.pop(key) for key in expected} == pytest.approx(expected)
+        assert set(given.values()) <= {0.0}  # what only another model has a row of
+    assert (rows[-1]["channel"], rows[-1]["currency"]) == ("(baseline)", "USD")
+    assert "attributed_iacv_linear" in found.as_csv().splitlines()[0]
+
+
+def test_side_by_side_fits_and_says_what_it_leaves_out(tiny_database):
+    with opened(tiny_database) as connection:
+        text = side_by_side(connection, Question(limit=1)).as_table(width=80)
+    head, ads, baseline, *_ = text.splitlines()
+    assert (head.split(), ads.split()[0]) == (["Channel", "Bayesian", "Linear"], "ads")
+    assert baseline.startswith("(baseline)")
+    assert "2 more rows: without --limit" in text
 
 
 def test_limit_keeps_the_best_and_the_baseline(tiny_database):
@@ -216,7 +250,7 @@ def test_limit_keeps_the_best_and_the_baseline(tiny_database):
         ({"by": "lead"}, "no report by lead yet; have channel, campaign, account"),
         ({"by": "planet"}, "no report by 'planet'; have channel"),
         ({"period": "year"}, "no period 'year'; have day"),
-        ({"model": "shapley"}, f"no model 'shapley'; have {', '.join(MODELS)}"),
+        ({"model": "guess"}, f"no model 'guess'; have {', '.join(MODELS)}"),
         ({"margin": 80.0}, "margin is 80; expected a share"),
         ({"limit": 0}, "--limit is 0"),
         ({"first_day": date(2026, 2, 1), "last_day": date(2026, 1, 1)}, "is after --to"),

@@ -39,6 +39,8 @@ models as (
         {%- for model in credit_models() %}
             ('{{ model }}'){{ ',' if not loop.last }}
         {%- endfor %}
+        union
+        select model from credit
     ) as names (model)
 ),
 
