@@ -16,12 +16,34 @@ from attribution.rules import LOOKBACK_DAYS, RULES, Paths, Rule, split_by_unit
 from bizops.database import Connection
 from bizops.errors import UsageError
 
-__all__ = ["MARKOV", "credit_by_rule", "credit_by_rules", "find_effects"]
+__all__ = ["MARKOV", "credit_by_rule", "credit_by_rules", "every_path", "find_effects"]
 
 FloatArray = NDArray[np.float64]
 
 MARKOV = {f"markov_{order}": order for order in range(1, 5)}
 """The order of each Markov model by its name."""
+
+
+def every_path(
+    journeys: Journeys, pairs: Pairs, lookback_days: float | None
+) -> tuple[Paths, NDArray[np.bool_]]:
+    """All journeys, those of the conversions first, and which converted, shape ``(journey,)``.
+
+    Parameters
+    ----------
+    pairs
+        Of all conversions, without a window.
+    """
+    unit = journeys.touches.unit
+    sold = within_lookback(pairs, lookback_days).paths(unit)
+    unsold = _unsold(journeys, pairs, lookback_days).paths(unit)
+    paths = Paths(
+        **{
+            name: np.concatenate((values, getattr(unsold, name)))
+            for name, values in vars(sold).items()
+        }
+    )
+    return paths, np.arange(len(paths.counts)) < len(sold.counts)
 
 
 def find_effects(
@@ -41,16 +63,7 @@ def find_effects(
     orders = {name: MARKOV[name] for name in models if name in MARKOV}
     if not orders:
         return {}
-    unit = journeys.touches.unit
-    sold = within_lookback(pairs, lookback_days).paths(unit)
-    unsold = _unsold(journeys, pairs, lookback_days).paths(unit)
-    paths = Paths(
-        **{
-            name: np.concatenate((values, getattr(unsold, name)))
-            for name, values in vars(sold).items()
-        }
-    )
-    converted = np.arange(len(paths.counts)) < len(sold.counts)
+    paths, converted = every_path(journeys, pairs, lookback_days)
     found = {
         name: removal_effects(paths, converted, len(journeys.units), order)
         for name, order in orders.items()

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from attribution.credit import bayesian_credit, incremental, rule_credit
 from attribution.features import Features, build_features
 from attribution.journeys import Journeys
+from attribution.markov import markov_totals
 from attribution.model import load_priors
 from attribution.posterior import thinned
+from attribution.rulebook import every_path
 from attribution.rules import LOOKBACK_DAYS, RULES, Rule
 from attribution.sampling import Sampling, sample
 from benchmarks.worlds import World, make_world
@@ -30,13 +32,22 @@ PROBABILITIES = (0.9, 0.5)
 
 
 def _by_rule(rule: Rule, journeys: Journeys, features: Features) -> FloatArray:
-    credit = rule_credit(features.pairs, rule, LOOKBACK_DAYS)
+    credit = rule_credit(journeys, features.pairs, rule, LOOKBACK_DAYS)
     touched = credit.touch >= 0
     unit = journeys.touches.unit[credit.touch[touched]]
     return np.bincount(unit, credit.share[touched], minlength=len(journeys.units))
 
 
-CONTESTANTS: dict[str, Totals] = {name: partial(_by_rule, rule) for name, rule in RULES.items()}
+def _by_markov(order: int, journeys: Journeys, features: Features) -> FloatArray:
+    """The usual sum: all conversions by the removal effects, which favours nobody twice."""
+    paths, converted = every_path(journeys, features.pairs, LOOKBACK_DAYS)
+    return markov_totals(paths, converted, len(journeys.units), order)[0]
+
+
+CONTESTANTS: dict[str, Totals] = {
+    **{name: partial(_by_rule, rule) for name, rule in RULES.items()},
+    "markov_1": partial(_by_markov, 1),
+}
 """What the model is held against: every rule, and whatever else gives totals by campaign."""
 
 

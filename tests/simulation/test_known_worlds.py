@@ -185,7 +185,7 @@ def test_search_is_credited_with_far_more_than_it_adds():
     journeys = world.journeys
     bought = journeys.conversions
     pairs = counted_pairs(journeys.touches, bought.account, bought.time_us, bought.day_only)
-    ruled = rule_credit(pairs, RULES["last_touch"], 90)
+    ruled = rule_credit(journeys, pairs, RULES["last_touch"], 90)
     rows = ruled.touch >= 0
     unit = journeys.touches.unit[ruled.touch[rows]]
     credit = np.bincount(unit, ruled.share[rows], len(journeys.units))
