@@ -13,6 +13,7 @@ from bizops.cli import (
     dead_letters,
     demo,
     identity,
+    live,
     privacy,
     produce,
     replay,
@@ -47,6 +48,7 @@ for module in (
     trace,
     attribute,
     restate,
+    live,
     warehouse,
     roles,
 ):
