@@ -52,6 +52,9 @@ IN_USE = (
 )
 """Somebody else is at the same deal: a restatement, or who forgets."""
 
+REFUSED = (ArithmeticError, LookupError, TypeError, ValueError, psycopg2.DataError)
+"""What one deal may raise that others do not."""
+
 AWAY = (psycopg2.OperationalError, psycopg2.InterfaceError, ServiceError)
 
 
@@ -129,7 +132,7 @@ class Live:
         while True:
             try:
                 credited = self._credit(most, in_use)
-            except (*IN_USE, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            except (*IN_USE, *REFUSED) as error:
                 if not isinstance(error, IN_USE) and not self._in_hand:
                     raise
                 if not self._in_hand:
@@ -253,17 +256,22 @@ def follow(
 
 def _keep_sums(database_url: str, stopped: threading.Event, unsummed: threading.Event) -> None:
     """Bring sums up to date, a tenth of the time at most."""
+    said = ""
     while not stopped.is_set():
         unsummed.wait()
         unsummed.clear()
         began = time.monotonic()
         try:
             sum_up_new(database_url)
+            said = ""
         except UsageError:
             pass  # the other thread says so
         except (psycopg2.Error, ServiceError) as error:
             unsummed.set()
-            log.warning("sums wait: %s", str(error).partition("\n")[0])
+            reason = str(error).partition("\n")[0]
+            if reason != said:
+                log.warning("sums wait: %s", reason)
+            said = reason
         stopped.wait(max(SUM_EVERY_S, 9 * (time.monotonic() - began)))
 
 

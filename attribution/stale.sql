@@ -355,4 +355,5 @@ listen bizops_live
 
 -- name: may_credit
 -- Whether whoever is connected may write credit.
-select has_table_privilege('attribution.credit', 'insert')
+select case when has_schema_privilege('attribution', 'usage')
+    then has_table_privilege('attribution.credit', 'insert') else false end
