@@ -3,7 +3,9 @@
 Run with ``.venv/bin/python -m benchmarks.live``; it makes a home of its own with the demo's data
 and a published run, or takes one that `bizops demo` was run in (``--home``) and adds events to it.
 Meanwhile touches of known and of new visitors are published at a steady rate. The reader asks every
-five milliseconds for deals that it has not seen credit of.
+five milliseconds for deals that it has not seen credit of. ``--beside attribute`` or ``--beside
+restate`` runs that command again and again meanwhile; afterwards each deal has to be credited in
+the run that is published then.
 """
 
 import argparse
@@ -106,10 +108,10 @@ class Traffic:
         self._send("revenue", id_, account_id=self.random.choice(accounts), currency="USD",
                    kind="new" if new else "expansion", iacv="1200.00")  # fmt: skip
 
-    def _send(self, kind: str, id_: str, **fields: str) -> None:
-        event = {"type": kind, "event_id": id_, "source": "bench"} | fields
+    def _send(self, event_type: str, id_: str, **fields: str) -> None:
+        event = {"type": event_type, "event_id": id_, "source": "bench"} | fields
         event["occurred_at"] = datetime.now(UTC).isoformat()
-        self.publisher.send(EVENT_TYPES[kind].model_validate(event))
+        self.publisher.send(EVENT_TYPES[event_type].model_validate(event))
 
 
 def seen(connection: Connection, ids: list[str]) -> list[str]:
@@ -149,7 +151,29 @@ def streaming(settings: Settings) -> Iterator[psutil.Process]:
         process.wait()
 
 
-def measure(settings: Settings, deals: int, rate: float, seed: int) -> None:
+@contextmanager
+def repeating(settings: Settings, command: str | None) -> Iterator[list[float]]:
+    """A command beside, again and again; at the end of the block its last time is waited for."""
+    took: list[float] = []
+    over = threading.Event()
+
+    def repeat() -> None:
+        while command and not over.is_set():
+            began = time.time()
+            environment = os.environ | settings.environment()
+            subprocess.run([*COMMAND, command], env=environment, capture_output=True, check=True)
+            took.append(time.time() - began)
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield took
+    finally:
+        over.set()
+        thread.join()
+
+
+def measure(settings: Settings, deals: int, rate: float, seed: int, beside: str | None) -> None:
     endpoints = local.up(settings)
     settings = replace(settings, kafka=endpoints.kafka, database_url=endpoints.database_url)
     connection = connect(endpoints.database_url, application="bench-reader")
@@ -159,12 +183,16 @@ def measure(settings: Settings, deals: int, rate: float, seed: int) -> None:
         warm.mark += ":warm"
         threading.Thread(target=warm.run, args=(3, rate)).start()
         watch(connection, warm, 3)
-        began, traffic = time.time(), Traffic(publisher, world, seed + 1)
-        thread = threading.Thread(target=traffic.run, args=(deals, rate))
-        thread.start()
-        delays = watch(connection, traffic, deals)
-        thread.join()
-        took = time.time() - began
+        with repeating(settings, beside) as times:
+            began, traffic = time.time(), Traffic(publisher, world, seed + 1)
+            thread = threading.Thread(target=traffic.run, args=(deals, rate))
+            thread.start()
+            delays = watch(connection, traffic, deals)
+            thread.join()
+            took = time.time() - began
+        if beside:
+            print(f"beside: bizops {beside}, {len(times)} times, {max(times):.0f} s at most")
+            watch(connection, traffic, deals)
         live = [p for p in process.children(recursive=True) if p.cmdline()[-1:] == ["live"]]
         cpu, memory = sum(live[0].cpu_times()[:2]), live[0].memory_info().rss / 2**20
     values = sorted(delays.values())
@@ -199,6 +227,7 @@ def main() -> None:
     parser.add_argument("--home", type=Path, help="where `bizops demo` was run")
     parser.add_argument("--deals", type=int, default=300)
     parser.add_argument("--rate", type=float, default=300.0, help="touches a second")
+    parser.add_argument("--beside", choices=("attribute", "restate"))
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -207,7 +236,7 @@ def main() -> None:
         try:
             demo = os.environ | {"BIZOPS_HOME": str(home)}
             subprocess.run([*COMMAND, "demo"], env=demo, stdout=subprocess.DEVNULL, check=True)
-            measure(settings, arguments.deals, arguments.rate, arguments.seed)
+            measure(settings, arguments.deals, arguments.rate, arguments.seed, arguments.beside)
         finally:
             if arguments.home is None:
                 local.purge(settings)
