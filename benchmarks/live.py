@@ -234,8 +234,9 @@ def main() -> None:
         home = arguments.home or Path(folder) / "home"
         settings = replace(Settings.from_environment({}), home=home)
         try:
-            demo = os.environ | {"BIZOPS_HOME": str(home)}
-            subprocess.run([*COMMAND, "demo"], env=demo, stdout=subprocess.DEVNULL, check=True)
+            if arguments.home is None:
+                demo = os.environ | {"BIZOPS_HOME": str(home)}
+                subprocess.run([*COMMAND, "demo"], env=demo, stdout=subprocess.DEVNULL, check=True)
             measure(settings, arguments.deals, arguments.rate, arguments.seed, arguments.beside)
         finally:
             if arguments.home is None:
