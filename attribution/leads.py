@@ -12,7 +12,7 @@ from attribution.pairs import Pairs, counted_pairs, within_lookback
 from attribution.rules import Rule
 from bizops.database import Connection
 
-__all__ = ["LeadCredit", "Leads", "credit_leads", "credit_leads_by_model", "load_leads"]
+__all__ = ["NO_LEADS", "LeadCredit", "Leads", "credit_leads", "credit_leads_by_model", "load_leads"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -56,6 +56,19 @@ class Leads:
             digest.update(np.ascontiguousarray(array).data)
         digest.update(repr((self.lead_ids.tolist(), self.units)).encode())
         return digest.hexdigest()
+
+
+_NONE = np.zeros(0, dtype=np.int64)
+NO_LEADS = Leads(
+    lead_ids=np.zeros(0, dtype=object),
+    time_us=_NONE,
+    day_only=np.zeros(0, dtype=bool),
+    pairs=Pairs(_NONE, _NONE, _NONE, np.zeros(0), np.zeros(0)),
+    touch_unit=_NONE,
+    touch_day_only=np.zeros(0, dtype=bool),
+    units=(),
+)
+"""For credit of conversions alone."""
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,9 @@ class Findings:
         The model, for restating; None without a fit.
     provisional
         Ids of conversions that came after the fit.
+    seen
+        The snapshot that credit of after the run was computed from, as text; sums do not hold it
+        yet. None for what the run itself saw.
     """
 
     journeys: Journeys
@@ -58,6 +61,7 @@ class Findings:
     incremental: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]] | None = None
     kept: Kept | None = None
     provisional: frozenset[str] = frozenset()
+    seen: str | None = None
 
 
 def write_findings(connection: Connection, run_id: str, findings: Findings, **found: Any) -> None:
@@ -83,7 +87,7 @@ def write_findings(connection: Connection, run_id: str, findings: Findings, **fo
 
 def write_credit(connection: Connection, run_id: str, findings: Findings) -> None:
     """Write the rows of each conversion and lead: all that is not summed up over several."""
-    _write_conversions(connection, run_id, findings.journeys, findings.provisional)
+    _write_conversions(connection, run_id, findings)
     for model, credit in findings.credit.items():
         _write_credit(connection, run_id, model, findings.journeys, credit)
     for model, lead_credit in findings.lead_credit.items():
@@ -92,9 +96,8 @@ def write_credit(connection: Connection, run_id: str, findings: Findings) -> Non
         _write_draws(connection, run_id, findings.journeys, findings.draws)
 
 
-def _write_conversions(
-    connection: Connection, run_id: str, journeys: Journeys, provisional: frozenset[str]
-) -> None:
+def _write_conversions(connection: Connection, run_id: str, findings: Findings) -> None:
+    journeys, provisional = findings.journeys, findings.provisional
     conversions = journeys.conversions
     segments = np.asarray(journeys.segments, dtype=object)
     copy_columns(
@@ -112,6 +115,8 @@ def _write_conversions(
             "segment": _texts(segments[journeys.segment[conversions.account]]),
             "known_until": _moments(conversions.known_us, conversions.known_us == NEVER),
             "provisional": np.array([id_ in provisional for id_ in conversions.event_ids], bool),
+            "seen": pa.repeat(pa.scalar(findings.seen, pa.string()), len(conversions)),
+            "in_sums": _same(findings.seen is None, len(conversions)),
         },
     )
 
@@ -217,7 +222,7 @@ def _places(units: tuple[tuple[str, str], ...], unit: NDArray[np.int64]) -> dict
     return {"channel": channels.take(index), "campaign_id": campaigns.take(index)}
 
 
-def _same(value: str, count: int) -> Any:
+def _same(value: str | bool, count: int) -> Any:
     return pa.repeat(pa.scalar(value), count)
 
 

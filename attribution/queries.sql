@@ -13,23 +13,26 @@ where account_id is not null
 -- name: touches_of
 -- The touches that belong to some accounts: those that say so, and those of the accounts' people.
 with theirs as (
-    select event_id from stream.touches where account_id = any(%(accounts)s)
-    union
-    select t.event_id
-    from stream.identifier_accounts r
-    join stream.touches t on t.identifier_id = r.identifier_id
-    where r.account_id = any(%(accounts)s)
+    select event_id, account_id, occurred_at, day_only, channel, campaign_id
+    from stream.touches
+    where account_id = any(%(accounts)s)
+    union all
+    select t.event_id, r.account_id, t.occurred_at, t.day_only, t.channel, t.campaign_id
+    from stream.identifiers_of_accounts(%(accounts)s) r
+    cross join lateral (
+        select * from stream.touches t
+        where t.identifier_id = r.identifier_id and t.account_id is null
+        offset 0
+    ) t
 )
 select
-    t.event_id,
-    t.account_id,
-    (extract(epoch from t.occurred_at) * 1000000)::bigint as time_us,
-    t.day_only::int as day_only,
-    t.channel,
-    t.campaign_id
+    event_id,
+    account_id,
+    (extract(epoch from occurred_at) * 1000000)::bigint as time_us,
+    day_only::int as day_only,
+    channel,
+    campaign_id
 from theirs
-join stream.resolved_touches t using (event_id)
-where t.account_id = any(%(accounts)s)
 
 -- name: revenue
 -- Every change of contract value, or of some accounts' only; the amount stays text, so that it

@@ -2,33 +2,33 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import numpy as np
+from psycopg2 import errors
 
-from attribution.credit import BASELINE, DrawCredit, bayesian_credit
-from attribution.features import build_terms
-from attribution.journeys import US_PER_DAY, Journeys, Units, load_journeys
+from attribution.credit import BASELINE, bayesian_credit
+from attribution.features import Terms, build_terms
+from attribution.journeys import Journeys, Units, load_journeys
 from attribution.kept import Kept, load_effects, load_kept
 from attribution.leads import LeadCredit, credit_leads_by_model, load_leads
 from attribution.pairs import counted_pairs
 from attribution.posterior import touch_intensity
-from attribution.publish import Findings, write_credit, write_summary
+from attribution.publish import Findings, write_credit
 from attribution.risk import CUSTOMER, PROSPECT
 from attribution.rulebook import credit_by_rules
-from attribution.runs import exclusive
-from attribution.stale import QUERIES, Published, Stale, find_published, find_stale
-from attribution.summary import Explained, SummaryRow, summarise_shares
-from bizops.arrays import decode_arrays
+from attribution.runs import exclusive, read_snapshot
+from attribution.stale import Published, Stale, ask, find_published, find_stale
+from attribution.sums import holding_sums, sum_up, where_credited
 from bizops.database import Connection, opened
 from bizops.models import BAYESIAN
 
-__all__ = ["Restatement", "credit_now", "restate"]
+__all__ = ["Restatement", "credit_conversions", "credit_now", "only_conversions", "restate"]
 
-EPOCH = date(1970, 1, 1)
+ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,22 @@ def restate(
     UsageError
         If the published run was made before runs kept what this needs.
     """
-    with exclusive(database_url), opened(database_url, application="bizops-restate") as connection:
+    with exclusive(database_url), holding_sums(database_url):
+        attempts = ATTEMPTS
+        while True:
+            try:
+                return _restate(database_url, accounts, forgotten=forgotten)
+            except (errors.UniqueViolation, errors.SerializationFailure):
+                # a deal was credited as it was won between our look and our rows: look again
+                attempts -= 1
+                if not attempts:
+                    raise
+
+
+def _restate(
+    database_url: str, accounts: Collection[str] | None, *, forgotten: bool
+) -> Restatement | None:
+    with opened(database_url, application="bizops-restate") as connection:
         connection.set_session(isolation_level="REPEATABLE READ")
         run = find_published(connection)
         if run is None:
@@ -95,7 +110,7 @@ class _Work:
     def __init__(self, connection: Connection, run: Published, stale: Stale) -> None:
         self.connection, self.run_, self.stale = connection, run, stale
         self.kept = load_kept(connection, run.run_id)
-        self.models = [*run.rules, *([] if run.rules_only else [BAYESIAN])]
+        self._ask = partial(ask, connection, run)
 
     def run(self, *, everything: bool) -> Restatement:
         conversions, leads = self.stale.conversions, self.stale.doubtful_leads
@@ -109,6 +124,8 @@ class _Work:
             used = findings.journeys.units
             new_campaigns = [" / ".join(unit) for unit in used if self.kept and unit not in known]
             self._replace(findings, changed)
+        else:
+            sum_up(self.connection, self.run_)
         restated_at = None
         if conversions or changed:
             restated_at = self._ask(
@@ -119,7 +136,7 @@ class _Work:
                 new_campaigns=json.dumps(new_campaigns),
             )[0][0]
         if everything:
-            self._do("move_snapshot")
+            self._ask("move_snapshot")
         return Restatement(
             self.run_.run_id,
             restated_at,
@@ -137,11 +154,12 @@ class _Work:
         accounts = {*self.stale.conversions.values(), *(account for (account,) in theirs)}
         journeys = load_journeys(self.connection, sorted(accounts), first)
         findings = Findings(
-            _only(journeys, self.stale.conversions),
+            only_conversions(journeys, self.stale.conversions),
             load_leads(self.connection, journeys, leads),
             effects=load_effects(self.connection, self.run_.run_id),
+            seen=read_snapshot(self.connection)["seen"],
         )
-        credit_now(findings, self.kept, self.models, self.run_.lookback_days)
+        credit_now(findings, self.kept, self.run_.models, self.run_.lookback_days)
         ids = findings.journeys.conversions.event_ids.tolist()
         fitted = self._ask("fitted_conversions", conversions=ids)
         return replace(findings, provisional=frozenset(ids) - {id_ for (id_,) in fitted})
@@ -168,56 +186,11 @@ class _Work:
     def _replace(self, findings: Findings, leads: set[str]) -> None:
         """Write the new rows in place of the old ones, and the sums of both anew."""
         ids = list(self.stale.conversions)
-        channels, days = self._channels(ids), self._days(ids)
-        self._do("delete_conversions", conversions=ids, models=self.models)
-        self._do("delete_leads", leads=sorted(leads))
+        before = where_credited(self.connection, self.run_, ids)
+        self._ask("delete_conversions", conversions=ids, models=self.run_.models)
+        self._ask("delete_leads", leads=sorted(leads))
         write_credit(self.connection, self.run_.run_id, findings)
-        channels |= self._channels(ids)
-        days |= self._days(ids)
-        where: dict[str, Any] = {"channels": sorted(channels), "days": sorted(days)}
-        self._do("delete_summaries", models=self.models, **where)
-        self._do("summarise_rules", models=self.run_.rules, **where)
-        if not self.run_.rules_only:
-            for channel in sorted(channels):
-                rows = self._summaries(channel, days)
-                write_summary(self.connection, self.run_.run_id, BAYESIAN, rows)
-
-    def _channels(self, conversions: list[str]) -> set[str]:
-        found = self._ask("credited_channels", conversions=conversions, models=self.models)
-        return {channel for (channel,) in found}
-
-    def _days(self, conversions: list[str]) -> set[date]:
-        return {day for (day,) in self._ask("days", conversions=conversions)}
-
-    def _summaries(self, channel: str, days: set[date]) -> Iterator[SummaryRow]:
-        """Sums of what a channel is credited by the model: one channel at a time in memory."""
-        rows = self._ask("draws_of_channel", channel=channel)
-        if not rows:
-            return iter(())
-        time_us, currency, amounts, campaigns, shares = zip(*rows, strict=True)
-        explained = Explained(
-            np.array(time_us), np.array(currency, dtype=object), np.array(amounts)
-        )
-        names = [] if channel == BASELINE else sorted({*campaigns})
-        number: dict[str, int] = {name: place for place, name in enumerate(names)}
-        unit = np.array([number.get(name, -1) for name in campaigns])
-        draws: Any = decode_arrays(list(shares))
-        credit = DrawCredit(np.arange(len(rows)), unit, draws)
-        units = tuple((channel, name) for name in names)
-        changed = np.array([(day - EPOCH).days * US_PER_DAY for day in days])
-        return summarise_shares(explained, units, credit, changed)
-
-    def _ask(self, name: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(QUERIES[name], self._known() | parameters)
-            return cursor.fetchall()
-
-    def _do(self, name: str, **parameters: Any) -> None:
-        with self.connection.cursor() as cursor:
-            cursor.execute(QUERIES[name], self._known() | parameters)
-
-    def _known(self) -> dict[str, Any]:
-        return {"run_id": self.run_.run_id, "seen": self.run_.seen}
+        sum_up(self.connection, self.run_, before)
 
 
 def credit_now(
@@ -234,6 +207,20 @@ def credit_now(
     models
         The rules, and the model if its name is among them.
     """
+    terms = credit_conversions(findings, kept, models, lookback_days)
+    if terms is None:
+        return
+    # a campaign that the fit did not know has the mean of those it knew
+    known = terms.unit_channel[: len(kept.units)] if kept else terms.unit_channel
+    findings.lead_credit[BAYESIAN] = credit_leads_by_model(
+        findings.leads, touch_intensity(kept.posterior if kept else None, known)
+    )
+
+
+def credit_conversions(
+    findings: Findings, kept: Kept | None, models: Collection[str], lookback_days: float
+) -> Terms | None:
+    """The same, of leads by rules alone; the terms of the model's, if it was asked for."""
     journeys = findings.journeys
     conversions = journeys.conversions
     pairs = counted_pairs(
@@ -241,7 +228,7 @@ def credit_now(
     )
     credit_by_rules(findings, pairs, models, lookback_days)
     if BAYESIAN not in models:
-        return
+        return None
     baselines = [(segment, at) for segment in journeys.segments for at in (PROSPECT, CUSTOMER)]
     wider = kept.extended(journeys.units, baselines) if kept else None
     channels = wider.channels if wider else _channels_of(journeys.units)
@@ -250,18 +237,14 @@ def credit_now(
     posterior = wider.posterior if wider else None
     credit, draws = bayesian_credit(terms, journeys.touches.unit, posterior)
     findings.credit[BAYESIAN], findings.draws = credit, draws
-    # a campaign that the fit did not know has the mean of those it knew
-    known = terms.unit_channel[: len(kept.units)] if kept else terms.unit_channel
-    findings.lead_credit[BAYESIAN] = credit_leads_by_model(
-        findings.leads, touch_intensity(kept.posterior if kept else None, known)
-    )
+    return terms
 
 
 def _channels_of(units: Units) -> tuple[str, ...]:
     return tuple(sorted({channel for channel, _ in units}))
 
 
-def _only(journeys: Journeys, conversions: Collection[str]) -> Journeys:
+def only_conversions(journeys: Journeys, conversions: Collection[str]) -> Journeys:
     """The journeys before these conversions only."""
     all_, wanted = journeys.conversions, {*conversions}
     kept = np.array([id_ in wanted for id_ in all_.event_ids], dtype=bool)

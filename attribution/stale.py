@@ -3,12 +3,13 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from bizops.database import Connection, load_queries
 from bizops.errors import UsageError
 from bizops.models import BAYESIAN
 
-__all__ = ["QUERIES", "Published", "Stale", "count_stale", "find_published", "find_stale"]
+__all__ = ["QUERIES", "Published", "Stale", "ask", "count_stale", "find_published", "find_stale"]
 
 QUERIES = load_queries("attribution", "stale.sql")
 
@@ -34,6 +35,11 @@ class Published:
     rules_only: bool
     rules: list[str]
     has_model: bool
+
+    @property
+    def models(self) -> list[str]:
+        """Names of all that give credit in it."""
+        return [*self.rules, *([] if self.rules_only else [BAYESIAN])]
 
 
 @dataclass
@@ -74,6 +80,15 @@ def find_published(connection: Connection) -> Published | None:
             "that can be restated"
         )
     return Published(*row)
+
+
+def ask(
+    connection: Connection, run: Published, name: str, **parameters: Any
+) -> list[tuple[Any, ...]]:
+    """The rows of a named query on a run; none of one that only writes."""
+    with connection.cursor() as cursor:
+        cursor.execute(QUERIES[name], {"run_id": run.run_id, "seen": run.seen} | parameters)
+        return cursor.fetchall() if cursor.description else []
 
 
 def count_stale(connection: Connection) -> tuple[str, int] | None:

@@ -44,7 +44,7 @@ changed_touch as materialized (
 -- Conversions whose credit is not what it would be now, each with every reason. One model has
 -- each touch that counts, so its rows say which touches had a part.
 , conversion as (
-    select conversion_id, account_id, occurred_at, day_only, segment, known_until,
+    select conversion_id, account_id, occurred_at, day_only, segment, known_until, seen,
         (occurred_at at time zone 'UTC')::date as day
     from attribution.conversions
     where run_id = %(run_id)s
@@ -97,21 +97,21 @@ forgotten as (
     where not exists (select from stream.revenue r where r.event_id = conversion_id)
 ),
 new_revenue as (
-    select event_id, account_id, (occurred_at at time zone 'UTC')::date as day,
+    select event_id, account_id, stored_in, (occurred_at at time zone 'UTC')::date as day,
         kind in ('new', 'expansion') and iacv > 0 as converts
-    from stream.revenue r
+    from stream.revenue
     where stream.is_new(stored_in, %(seen)s)
-      and not exists (select from conversion where conversion_id = r.event_id)
 ),
 sold as (
     select event_id as conversion_id, account_id, 'new conversion' as why
-    from new_revenue
-    where converts
+    from new_revenue r
+    where converts and not exists (select from conversion where conversion_id = r.event_id)
     union all
     select c.conversion_id, c.account_id, 'new revenue'
     from conversion c
     join new_revenue r using (account_id)
-    where r.day <= c.day
+    where r.day <= c.day and r.event_id <> c.conversion_id
+      and (c.seen is null or stream.is_new(r.stored_in, c.seen))
 ),
 segments as (
     select account_id, coalesce(
@@ -327,3 +327,46 @@ union
 select account_id from stream.touches where lead_id = any(%(leads)s) and account_id is not null
 union
 select account_id from stream.identities where lead_id = any(%(leads)s) and account_id is not null
+
+-- name: not_in_sums
+-- Conversions that are credited, and that the sums do not hold yet.
+select conversion_id from attribution.conversions where run_id = %(run_id)s and not in_sums
+
+-- name: put_in_sums
+-- The sums hold these from now on.
+update attribution.conversions set in_sums = true
+where run_id = %(run_id)s and conversion_id = any(%(conversions)s)
+
+-- name: hold_sums
+-- One at a time changes sums, and none while marts are built: `bizops transform` holds it too.
+select pg_advisory_lock(7202622)
+
+-- name: deals
+-- Deals that the run does not credit, the earliest first.
+select event_id, account_id, received_at
+from stream.revenue r
+where stream.is_new(stored_in, %(seen)s) and kind in ('new', 'expansion') and iacv > 0
+  and not exists (
+      select from attribution.conversions c
+      where c.run_id = %(run_id)s and c.conversion_id = r.event_id
+  )
+  and event_id <> all(%(but)s)
+order by stored_in, event_id
+limit %(most)s
+
+-- name: hold_live
+-- One at a time credits deals, and none while somebody is forgotten: `bizops forget` holds it too.
+select pg_advisory_lock(7202621)
+
+-- name: release_live
+-- Others may.
+select pg_advisory_unlock(7202621)
+
+-- name: listen
+-- Be told of deals and of runs.
+listen bizops_live
+
+-- name: may_credit
+-- Whether whoever is connected may write credit.
+select case when has_schema_privilege('attribution', 'usage')
+    then has_table_privilege('attribution.credit', 'insert') else false end

@@ -21,6 +21,8 @@ class Watching:
     metrics_port
         Where the first worker of a pool serves ``/metrics``, ``/live`` and ``/ready``, the others
         on the ports that follow (``BIZOPS_METRICS_PORT``); None serves nothing.
+    live_metrics_port
+        Where `bizops live` serves ``/metrics`` (``BIZOPS_LIVE_METRICS_PORT``); None serves nothing.
     metrics_host
         The address it is served on (``BIZOPS_METRICS_HOST``, 127.0.0.1 unless told).
     stall_limit_s
@@ -37,6 +39,7 @@ class Watching:
     stall_limit_s: float = 300.0
     lag_limit_s: float = 300.0
     log_format: str = "text"
+    live_metrics_port: int | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Watching":
@@ -57,13 +60,16 @@ class Watching:
             stall_limit_s=read_seconds(env, "BIZOPS_STALL_LIMIT_S", cls.stall_limit_s),
             lag_limit_s=read_seconds(env, "BIZOPS_LAG_LIMIT_S", cls.lag_limit_s),
             log_format=log_format,
+            live_metrics_port=read_port(env, "BIZOPS_LIVE_METRICS_PORT"),
         )
 
     def environment(self, index: int = 0) -> dict[str, str]:
         """What the worker of that number in a pool, from 0, is told by its environment."""
         port = "" if self.metrics_port is None else str(self.metrics_port + index)
+        live_port = "" if self.live_metrics_port is None else str(self.live_metrics_port)
         return {
             "BIZOPS_METRICS_PORT": port,
+            "BIZOPS_LIVE_METRICS_PORT": live_port,
             "BIZOPS_METRICS_HOST": self.metrics_host,
             "BIZOPS_STALL_LIMIT_S": str(self.stall_limit_s),
             "BIZOPS_LAG_LIMIT_S": str(self.lag_limit_s),

@@ -210,6 +210,7 @@ def _refuse_beside_attribution(cursor: Cursor) -> None:
             "`bizops attribute`, `retrain` or `restate` is at work, and has read what is to be "
             "forgotten; nothing was erased: try again when it is done"
         )
+    cursor.execute(QUERIES["beside_live"])
 
 
 def _erase(cursor: Cursor, erasure: Erasure) -> None:

@@ -39,6 +39,10 @@ select account_id from stream.identifier_accounts where identifier_id = any(%(id
 -- Whether no fit and no restatement is at work, and none may begin until commit.
 select pg_try_advisory_xact_lock(7202615)
 
+-- name: beside_live
+-- Wait until the deals in hand are credited; the next ones wait until commit.
+select pg_advisory_xact_lock(7202621)
+
 -- name: places
 -- Columns outside the events that may tell of a person: identifiers by their id, or by name, and
 -- references to events. Those that whoever asks has no rights on too: forgetting fails on them,

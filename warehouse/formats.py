@@ -80,6 +80,8 @@ def describe_run(run: Run) -> str:
         for name, value in run.diagnostics.items()
         if isinstance(value, int | float | str)
     ]
+    if run.provisional:
+        parts.append(f"{run.provisional:,} conversions came since: their credit is provisional")
     if run.waiting:
         parts.append(f"{run.waiting:,} revenue events not attributed yet (`bizops attribute`)")
     return "; ".join(parts)

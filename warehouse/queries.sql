@@ -115,14 +115,19 @@ where day between %(first_day)s and %(last_day)s and currency = %(currency)s
 group by 1
 
 -- name: waiting
--- Revenue with IACV that the run does not explain, such as what came after it.
-select count(*)
-from stream.revenue r
-where r.iacv > 0
-    and not exists (
-        select from attribution.conversions c
-        where c.run_id = %(run_id)s and c.conversion_id = r.event_id
-    )
+-- Revenue with IACV that the run does not explain, such as what came after it, and conversions
+-- that came after it and are credited all the same.
+select
+    (
+        select count(*)
+        from stream.revenue r
+        where r.iacv > 0
+            and not exists (
+                select from attribution.conversions c
+                where c.run_id = %(run_id)s and c.conversion_id = r.event_id
+            )
+    ),
+    (select count(*) from attribution.conversions where run_id = %(run_id)s and provisional)
 
 -- name: credit
 -- Conversions and IACV credited to each group by a model's mean shares, with the credit-weighted

@@ -31,6 +31,8 @@ class Run:
         Window of the rules whose credit it holds.
     waiting
         Revenue events with IACV that it does not explain, such as those that came after it.
+    provisional
+        Conversions that came after the fit and are credited by its model.
     """
 
     run_id: str
@@ -39,6 +41,7 @@ class Run:
     lookback_days: float | None
     diagnostics: Mapping[str, Any]
     waiting: int
+    provisional: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,13 +123,15 @@ def read_run(connection: Connection) -> Run:
         raise UsageError("nothing has been attributed yet: run `bizops attribute`")
     run_id, published_at, data_until, settings, diagnostics = found[0]
     lookback = (settings or {}).get("lookback_days")
+    waiting, provisional = ask(connection, "waiting", {"run_id": run_id})[0]
     return Run(
         run_id=run_id,
         published_at=published_at,
         data_until=data_until,
         lookback_days=None if lookback is None else float(lookback),
         diagnostics=diagnostics or {},
-        waiting=ask(connection, "waiting", {"run_id": run_id})[0][0],
+        waiting=waiting,
+        provisional=provisional,
     )
 
 

@@ -7,7 +7,7 @@ __all__ = ["RIGHTS", "ROLES", "TRANSFORM", "Right"]
 
 ROLES = {
     "bizops_stream": "brings events and who is who into the database: `bizops stream`",
-    "bizops_attribute": "reads events, writes credit: `bizops attribute`",
+    "bizops_attribute": "reads events, writes credit: `bizops attribute`, `bizops live`",
     "bizops_transform": "reads events and credit, owns the marts: `bizops transform`",
     "bizops_report": "reads credit, marts, and of events no person: `bizops report`, dashboards",
     "bizops_privacy": "sees persons, corrects and erases: `bizops timeline`, `bizops forget`",

@@ -20,6 +20,7 @@ __all__ = ["Transformed", "transform"]
 
 PROJECT = Path(__file__).parent / "dbt"
 LOCK = 7_202_615  # two that transform one database at once take turns
+SUMS_LOCK = 7_202_622  # sums of credit stay what they are while tables are made of them
 RUN_DBT = "from dbt.cli.main import cli; cli()"
 FAILURES = ("error", "fail", "runtime error")
 # what libpq reads from a URL and dbt's profile has no place for, as variables that it reads too
@@ -87,6 +88,7 @@ def transform(
         check_schema(connection)
         with connection.cursor() as cursor:
             cursor.execute("select pg_advisory_lock(%s)", (LOCK,))
+            cursor.execute("select pg_advisory_lock(%s)", (SUMS_LOCK,))
         results_file = folder / "target" / "run_results.json"
         results_file.unlink(missing_ok=True)
         finished = subprocess.run(

@@ -13,6 +13,7 @@ from bizops.cli import (
     dead_letters,
     demo,
     identity,
+    live,
     privacy,
     produce,
     replay,
@@ -49,6 +50,7 @@ for module in (
     attribute,
     runs,
     restate,
+    live,
     warehouse,
     roles,
 ):

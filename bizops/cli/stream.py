@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from typing import Annotated
 
@@ -29,6 +30,13 @@ def stream(
     workers: Annotated[
         int, typer.Option(min=1, max=64, help="Processes that share the partitions.")
     ] = 1,
+    live: Annotated[
+        bool | None,
+        typer.Option(
+            "--live/--no-live",
+            help="Credit deals as they are won, as `bizops live`. [live; not until caught up]",
+        ),
+    ] = None,
     dead_letter_run: Annotated[
         int | None,
         typer.Option(
@@ -47,6 +55,8 @@ def stream(
 ) -> None:
     """Keep timelines in PostgreSQL: bring events over from Kafka, losing none.
 
+    Beside it runs `bizops live`, which credits each deal as it is won (docs/real-time.md).
+
     It stops when too much cannot be stored, which is the sign of a bad release, not of bad events.
 
     With BIZOPS_METRICS_PORT set, the first worker serves /metrics, /live and /ready there, each
@@ -57,6 +67,7 @@ def stream(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+    from bizops.cli.live import beside_stream
     from streams.pool import WorkerPool
 
     settings = Settings.from_environment()
@@ -64,14 +75,20 @@ def stream(
         settings = replace(settings, dead_letter_run=dead_letter_run)
     if dead_letter_share is not None:
         settings = replace(settings, dead_letter_share=dead_letter_share)
-    pool = WorkerPool(settings, find_endpoints(settings), workers)
+    endpoints = find_endpoints(settings)
+    pool = WorkerPool(settings, endpoints, workers)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     columns = (TextColumn("storing events"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with (
+        ExitStack() as beside,
+        Progress(*columns, console=console, disable=not console.is_terminal) as bar,
+    ):
         task = bar.add_task("stream", total=None)
         try:
             pool.start()
+            if live or (live is None and not until_caught_up):
+                beside.enter_context(beside_stream(settings, endpoints.database_url))
             stored = pool.run(
                 until_caught_up=until_caught_up,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),

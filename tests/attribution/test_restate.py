@@ -6,7 +6,7 @@ import numpy as np
 import psycopg2
 import pytest
 
-from attribution import fit, restate
+from attribution import fit, restate, sums
 from attribution.fit import Options, attribute
 from attribution.journeys import load_journeys
 from attribution.kept import load_effects, load_kept
@@ -481,7 +481,7 @@ def test_a_failure_leaves_the_old_rows(settings, company, monkeypatch):
     done = run(settings)
     before = rows(url, done.run_id)
     store(url, company[-300:], len(company))
-    monkeypatch.setattr(restate, "write_summary", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    monkeypatch.setattr(sums, "write_summary", lambda *_: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(OSError, match="full"):
         restate.restate(url)
     assert rows(url, done.run_id) == before

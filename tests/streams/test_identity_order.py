@@ -333,3 +333,22 @@ def test_facts_of_a_transaction_that_failed_are_not_known() -> None:
     earlier = (datetime(2026, 2, 1, tzinfo=UTC), "t2")
     assert known.unknown(Facts(edges={edge: earlier}), (1,)).edges
     assert known.unknown(facts, (2,)).edges, "another epoch: all is forgotten"
+
+
+@FEW
+@given(seed=st.integers(0, 10**6), cuts=st.integers(0, 3))
+def test_looked_up_for_some_accounts_it_is_what_it_is_for_all(
+    base: Database, seed: int, cuts: int
+) -> None:
+    base.clear()
+    base.write(random_events(seed, 40), batch=40)
+    edges = base.rows("select lower_id::text, higher_id::text, equal from stream.identity_edges")
+    cut(base, random.Random(seed).sample(sorted(edges), min(cuts, len(edges))), late=True)
+    for accounts in (["acme"], ["bolt"], ["acme", "coda"], ["nobody"], ["acme", "bolt", "coda"]):
+        expected = base.rows(
+            "select identifier_id, account_id from stream.identifier_accounts "
+            "where account_id = any(%s)",
+            accounts,
+        )
+        found = base.rows("select * from stream.identifiers_of_accounts(%s)", accounts)
+        assert sorted(found) == sorted(expected), accounts

@@ -53,20 +53,23 @@ events as (
         null::numeric as iacv,
         touch_credit.credit_share,
         touch_credit.credited_iacv,
-        touch_credit.currency
+        touch_credit.currency,
+        null::boolean as provisional
     from touches
     left join touch_credit on touch_credit.touch_id = touches.event_id
     where touches.account_id is not null
     union all
     select
         account_id, 'opportunity', 2, event_id, occurred_at, day_only,
-        null, null, stage, null, null, null, null
+        null, null, stage, null, null, null, null, null
     from opportunities
     union all
     select
-        account_id, 'revenue', 3, event_id, occurred_at, day_only,
-        null, null, kind, iacv, null, null, currency
+        revenue.account_id, 'revenue', 3, revenue.event_id, revenue.occurred_at, revenue.day_only,
+        null, null, revenue.kind, revenue.iacv, null, null, revenue.currency,
+        conversions.provisional
     from revenue
+    left join conversions on conversions.conversion_id = revenue.event_id
 ),
 
 final as (
@@ -87,7 +90,8 @@ final as (
         events.iacv,
         events.credit_share,
         events.credited_iacv,
-        events.currency
+        events.currency,
+        events.provisional
     from events
     left join accounts using (account_id)
 )
