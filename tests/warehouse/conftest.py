@@ -11,6 +11,19 @@ from warehouse.figures import Estimate
 
 FOLDER = Path(__file__).parent
 
+CREDITED_SINCE = """
+insert into attribution.conversions (run_id, conversion_id, account_id, occurred_at, day_only, kind,
+    iacv, currency, provisional, seen, in_sums)
+select 'run-1', event_id, account_id, occurred_at, day_only, kind, iacv, currency, true,
+    pg_current_snapshot(), false
+from stream.revenue where event_id = 'r7';
+insert into attribution.credit
+values ('run-1', 'bayesian', 'r7', 't2', 'ads', 'spring', '2026-01-06Z', 1);
+insert into attribution.credit_draws
+values ('run-1', 'r7', 'ads', 'spring', '{1, 1, 1, 1}');
+"""
+"""Revenue r7, credited as it was won: sums do not hold it yet."""
+
 
 @pytest.fixture
 def unattributed_database(database_url: str) -> str:

@@ -9,11 +9,12 @@ from bizops.database import opened
 from bizops.errors import UsageError
 from bizops.models import MODELS
 from warehouse.figures import Group
+from warehouse.formats import describe_run
 from warehouse.question import Question
 from warehouse.report import Report, report
 from warehouse.side_by_side import side_by_side
 
-from .conftest import execute
+from .conftest import CREDITED_SINCE, execute
 
 # customers: acme and coda 2026-01-11 to 2027-01-11, bolt 2026-02-11 to its churn 2026-08-11
 RETENTION_YEARS = (365 + 365 + 181) / 365.25 / 1
@@ -183,8 +184,14 @@ def test_revenue_that_came_after_the_run_is_in_the_baseline_and_counted(tiny_dat
         """,
     )
     found = ask(tiny_database)
-    assert found.run.waiting == 1
+    assert (found.run.waiting, found.run.provisional) == (1, 0)
     assert sum(row.attributed_iacv.mean for row in found.rows) == pytest.approx(1240)
+
+    execute(tiny_database, CREDITED_SINCE)
+    found = ask(tiny_database)
+    assert (found.run.waiting, found.run.provisional) == (0, 1)
+    assert sum(row.attributed_iacv.mean for row in found.rows) == pytest.approx(1240)
+    assert "1 conversions came since: their credit is provisional" in describe_run(found.run)
 
 
 def test_credit_by_another_lookback_is_handed_in(tiny_database):

@@ -9,7 +9,7 @@ from warehouse.report import report
 from warehouse.schema import downgrade
 from warehouse.transform import PROJECT, transform
 
-from .conftest import execute
+from .conftest import CREDITED_SINCE, execute
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +36,30 @@ def test_marts_say_what_the_report_says(settings, tiny_database):
     check_summary(tiny_database)
     check_timeline(tiny_database)
     check_other_models(tiny_database)
+
+
+def test_marts_add_up_before_sums_hold_what_was_credited_since(settings, tiny_database):
+    """dbt's own tests say whether they do."""
+    execute(
+        tiny_database,
+        """
+        insert into stream.revenue (event_id, source, received_at, content_hash, occurred_at,
+            day_only, account_id, kind, iacv, currency, properties)
+        values ('r7', 'test', now(), '', '2027-02-01Z', false, 'acme', 'expansion', 90, 'USD', '{}')
+        """
+        f";{CREDITED_SINCE}",
+    )
+    marked = """
+        select event_id, provisional from marts.account_timeline
+        where event_id in ('r1', 'r7') order by 1
+    """
+    transform(settings, tiny_database)
+    assert execute(tiny_database, marked) == [("r1", False), ("r7", None)]
+    execute(tiny_database, "update attribution.conversions set in_sums = true")
+    with pytest.raises(ServiceError, match="adds_up"):  # which sums do not: the test can fail
+        transform(settings, tiny_database)
+    transform(settings, tiny_database, select=("account_timeline",))
+    assert execute(tiny_database, marked) == [("r1", False), ("r7", True)]
 
 
 def reported(database_url: str, question: Question) -> dict:
