@@ -1,7 +1,7 @@
 """The plain insert that the peers do: JSON parsed, seven columns, one table, a key and an index."""
 
-import io
-from collections.abc import Iterable
+from collections.abc import Sequence
+from itertools import batched
 from operator import itemgetter
 
 import orjson
@@ -12,7 +12,8 @@ from bizops.database import Connection
 
 __all__ = ["PlainTable", "create_plain"]
 
-CONFLUENT_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+VALUES = itemgetter(*PLAIN_COLUMNS)
+PART = 500
 
 
 def create_plain(connection: Connection, table: str) -> None:
@@ -34,7 +35,6 @@ class PlainTable:
 
     def __init__(self, connection: Connection, table: str) -> None:
         self.connection = connection
-        self.values = itemgetter(*PLAIN_COLUMNS)
         columns = ", ".join(PLAIN_COLUMNS)
         self.copy = f"copy {table} ({columns}) from stdin"
         self.insert = (
@@ -47,16 +47,28 @@ class PlainTable:
                 f"select {columns} from {table} with no data"
             )
 
-    def write(self, payloads: Iterable[bytes]) -> None:
+    def write(self, payloads: Sequence[bytes]) -> None:
         """Write the events of some messages in one transaction."""
-        loads, values = orjson.loads, self.values
-        text = "\n".join(["\t".join(values(loads(payload))) for payload in payloads])
-        if "\\" in text or text.count("\t") % (len(PLAIN_COLUMNS) - 1):
-            raise ValueError("an event of the benchmark needs no escaping")
         try:
             with self.connection, self.connection.cursor() as cursor:
-                cursor.copy_expert(self.copy, io.StringIO(text + "\n"))
+                cursor.copy_expert(self.copy, Rows(payloads))
         except psycopg2.errors.UniqueViolation:
             with self.connection, self.connection.cursor() as cursor:
-                cursor.copy_expert("copy staging_plain from stdin", io.StringIO(text + "\n"))
+                cursor.copy_expert("copy staging_plain from stdin", Rows(payloads))
                 cursor.execute(self.insert)
+
+
+class Rows:
+    """Lines for COPY, made while PostgreSQL takes those before them."""
+
+    def __init__(self, payloads: Sequence[bytes]) -> None:
+        self.parts = batched(payloads, PART)
+
+    def read(self, _: int) -> bytes:
+        """The next lines, however many bytes are asked for; nothing at the end."""
+        part = next(self.parts, ())
+        loads = orjson.loads
+        text = "".join(["\t".join(VALUES(loads(payload))) + "\n" for payload in part])
+        if "\\" in text or text.count("\t") != len(part) * (len(PLAIN_COLUMNS) - 1):
+            raise ValueError("an event of the benchmark needs no escaping")
+        return text.encode()
