@@ -66,6 +66,7 @@ def _await(url: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(not SERVERS, reason="no PostgreSQL 15 to 17 is installed")
 def test_the_same_tests_pass_on_older_servers(services: Endpoints, older_database: str) -> None:
     identity = [f"streams/test_identity{part}.py" for part in ("", "_decisions", "_order")]

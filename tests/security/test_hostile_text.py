@@ -164,7 +164,9 @@ NOT_TRIED = {
     ("up",): "starts services", ("down",): "stops services", ("status",): "takes no text",
     ("doctor",): "takes no text", ("demo",): "minutes of work", ("schema",): "reads no database",
     ("stream",): "needs Kafka, takes no text", ("migrate",): "takes no text",
-    ("attribute",): "takes numbers", ("transform",): "its text goes to dbt, as arguments",
+    ("attribute",): "takes numbers", ("retrain",): "takes numbers",
+    ("live",): "takes no text, and goes on until stopped",
+    ("transform",): "its text goes to dbt, as arguments",
     ("roles",): "its text is the name of a file",
 }  # fmt: skip
 
