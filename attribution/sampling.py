@@ -28,8 +28,8 @@ class Sampling:
     """How to sample; the same settings and data give the same draws."""
 
     seed: int = 1
-    draws: int = 1500
-    tune: int = 800
+    draws: int = 800
+    tune: int = 600
     chains: int = 4
     target_accept: float = 0.9
 

@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 
 def attribute(
     seed: Seed = 1,
-    draws: Draws = 1500,
+    draws: Draws = 800,
     chains: Chains = 4,
     lookback: Lookback = 90,
     rules_only: Annotated[
@@ -80,7 +80,7 @@ def retrain(
         float, typer.Option(min=0, help="Seconds to wait for another run that is at work.")
     ] = 0,
     seed: Seed = 1,
-    draws: Draws = 1500,
+    draws: Draws = 800,
     chains: Chains = 4,
     lookback: Lookback = 90,
     form: FormatOption = Format.TABLE,
