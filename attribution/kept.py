@@ -77,9 +77,8 @@ class Kept:
             saturation=_widened(of.saturation, len(unseen)),
             synergy=_widened(of.synergy, len(unseen)),
         )
-        channels = (*self.channels, *unseen)
-        bases_ = (*self.baselines, *lacking)
-        return Kept((*self.units, *new), channels, bases_, self.knots, posterior)
+        channels, baselines = (*self.channels, *unseen), (*self.baselines, *lacking)
+        return Kept((*self.units, *new), channels, baselines, self.knots, posterior)
 
     def _new_effect(self, unit: Names) -> FloatArray:
         of = self.posterior

@@ -25,8 +25,6 @@ BoolArray = NDArray[np.bool_]
 HALF_LIVES_DAYS: FloatArray = np.array([1.5, 3.0, 6.0, 12.0, 25.0, 50.0])
 """The fixed bank; a channel's kernel is a mixture of these."""
 
-MIN_DAYS = 1e-3
-
 
 def intensity(
     lag_days: FloatArray,
