@@ -127,12 +127,18 @@ def bayesian_credit(
     touch_mean, base_mean = np.zeros(len(pairs)), np.zeros(conversions)
     context = terms.contexts.of_touch[pairs.touch]
     multiplier = posterior.multiplier(terms.contexts)
+    tied = np.flatnonzero(posterior.associated[channel])
+    kernels_tied = terms.touch_kernels[tied]
     rows = len(terms.conversion)
     draws = np.empty((rows + conversions, len(posterior)), dtype=np.float32)
     for d in range(len(posterior)):
         rate = np.einsum("pb,pb->p", terms.touch_kernels, posterior.weights[d][channel])
         rate *= posterior.effect[d][unit] * posterior.state[d][state] * multiplier[d][context]
         base = posterior.baseline[d][terms.baseline] * np.exp(terms.season @ posterior.season[d])
+        if len(tied):
+            goes = np.einsum("pb,pb->p", kernels_tied, posterior.association[d][channel[tied]])
+            goes *= posterior.state[d][state[tied]]
+            base += np.bincount(pairs.conversion[tied], goes, minlength=conversions)
         total = base + np.bincount(pairs.conversion, rate, minlength=conversions)
         share = rate / total[pairs.conversion]
         touch_mean += share

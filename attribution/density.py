@@ -79,6 +79,10 @@ def log_density(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
         x, d, gradient, weights, by_state, activity, multiplier,
         d_weights, d_state, d_activity, d_log_multiplier,
     )  # fmt: skip
+    value += _lift(
+        x, d, gradient, weights, by_state, activity, multiplier,
+        d_weights, d_state, d_activity, d_log_multiplier,
+    )  # fmt: skip
     if d.at[POWER] >= 0:
         value += power * d.event_levels
         gradient[d.at[POWER]] += d.event_levels
@@ -100,7 +104,7 @@ def _priors(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
         off = x[i] - d.prior_mean[i]
         value -= 0.5 * d.prior_precision[i] * off * off
         gradient[i] = -d.prior_precision[i] * off
-    for i in range(d.at[CHANNEL], d.at[CHANNEL] + d.channels):
+    for i in range(d.at[CHANNEL], d.at[CHANNEL] + d.channels - d.associations):
         off = x[i] - x[d.at[SCALE]]
         value -= 0.5 * d.channel_precision * off * off
         gradient[i] -= d.channel_precision * off
@@ -125,7 +129,7 @@ def _multiplier(x: FloatArray, d: Inputs) -> FloatArray:
     """What a touch's effect is multiplied by in each context."""
     log = np.zeros(len(d.log_repeats))
     for g in range(len(log)):
-        if d.at[SATURATION] >= 0:
+        if d.at[SATURATION] >= 0 and d.log_repeats[g] != 0.0:
             power = math.exp(x[d.at[SATURATION] + d.context_channel[g]])
             log[g] -= power * d.log_repeats[g]
         for s in range(d.sequences):
@@ -140,7 +144,7 @@ def _to_contexts(
     """From the gradient by the log of each context's multiplier to what it is made of."""
     for g in range(len(d_log_multiplier)):
         slope = d_log_multiplier[g]
-        if d.at[SATURATION] >= 0:
+        if d.at[SATURATION] >= 0 and d.log_repeats[g] != 0.0:
             i = d.at[SATURATION] + d.context_channel[g]
             gradient[i] -= math.exp(x[i]) * d.log_repeats[g] * slope
         for s in range(d.sequences):
@@ -211,11 +215,12 @@ def _effect_prior(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
     """The fitted campaigns' effects are Gamma, here of their logs."""
     log_shape = x[d.at[SHAPE]]
     shape = math.exp(log_shape)
-    value = -d.fitted * math.lgamma(shape)
-    d_shape = -d.fitted * _digamma(shape)
+    campaigns = d.fitted - d.associations
+    value = -campaigns * math.lgamma(shape)
+    d_shape = -campaigns * _digamma(shape)
     for u in range(len(d.unit_channel)):
         f, c = d.fitted_of_unit[u], d.unit_channel[u]
-        if f < 0:
+        if f < 0 or f >= campaigns:
             continue
         relative = x[d.at[EFFECT] + f] - x[d.at[CHANNEL] + c]
         term = relative - math.exp(relative) + log_shape
@@ -324,6 +329,47 @@ def _risk(
             part += slopes[j] * flat[i, j]
         d_state[i // levels] += activity[i % levels] * part
         d_activity[i % levels] += by_state[i // levels] * part
+    return value
+
+
+@_jit
+def _lift(
+    x: FloatArray,
+    d: Inputs,
+    gradient: FloatArray,
+    weights: FloatArray,
+    by_state: FloatArray,
+    activity: FloatArray,
+    multiplier: FloatArray,
+    d_weights: FloatArray,
+    d_state: FloatArray,
+    d_activity: FloatArray,
+    d_log_multiplier: FloatArray,
+) -> float:
+    """Log density of what lift tests found, given what the model has their touches add."""
+    value = 0.0
+    added = np.empty(len(d.lift_fitted))
+    for k in range(len(d.lift_found)):
+        first, last = d.lift_first[k], d.lift_first[k + 1]
+        for r in range(first, last):
+            g = d.lift_context[r]
+            mixture = np.sum(d.lift_sums[r] * weights[d.context_channel[g]])
+            scale = by_state[d.lift_state[r]] * activity[d.lift_activity[r]] * multiplier[g]
+            added[r] = mixture * scale * math.exp(x[d.at[EFFECT] + d.lift_fitted[r]])
+        off = (d.lift_found[k] - np.sum(added[first:last])) / d.lift_error[k]
+        value -= 0.5 * off * off
+        slope = off / d.lift_error[k]
+        for r in range(first, last):
+            g, s, a = d.lift_context[r], d.lift_state[r], d.lift_activity[r]
+            change = slope * added[r]
+            gradient[d.at[EFFECT] + d.lift_fitted[r]] += change
+            d_log_multiplier[g] += change
+            d_state[s] += change / by_state[s]
+            d_activity[a] += change / activity[a]
+            scale = by_state[s] * activity[a] * multiplier[g]
+            scale *= slope * math.exp(x[d.at[EFFECT] + d.lift_fitted[r]])
+            for b in range(BANK):
+                d_weights[d.context_channel[g], b] += scale * d.lift_sums[r, b]
     return value
 
 

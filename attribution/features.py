@@ -16,6 +16,7 @@ from attribution.activity import cut_by_activity
 from attribution.contexts import Contexts, find_contexts
 from attribution.journeys import US_PER_DAY, Journeys
 from attribution.kernels import HALF_LIVES_DAYS, intensity
+from attribution.lift import Lift, lift_exposures
 from attribution.pairs import Pairs, counted_pairs
 from attribution.risk import (
     FORMER,
@@ -129,6 +130,10 @@ class Features(Terms):
         ``(segment, state)`` of each baseline.
     unit_touches
         Touches of each campaign, shape ``(unit,)``.
+    lift
+        Of lift tests.
+    associations
+        How many of the channels, the last, are associations; see `attribution.lift`.
     """
 
     row_conversion: IntArray
@@ -150,6 +155,8 @@ class Features(Terms):
     baselines: tuple[tuple[str, int], ...]
     channels: tuple[str, ...]
     unit_touches: IntArray
+    lift: Lift
+    associations: int = 0
 
 
 def build_features(journeys: Journeys) -> Features:
@@ -194,6 +201,7 @@ def build_features(journeys: Journeys) -> Features:
         baselines=baselines,
         channels=channels,
         unit_touches=np.bincount(journeys.touches.unit, minlength=units),
+        lift=lift_exposures(journeys, spells, contexts, touched["unit_channel"], len(levels)),
     )
 
 

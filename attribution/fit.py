@@ -1,30 +1,28 @@
 """One run of attribution, from timelines to published credit."""
 
-import hashlib
 import resource
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from importlib import metadata
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from attribution.credit import bayesian_credit, incremental
+from attribution.evidence import after_sale_touches, lift_records, moved, placebo_records
 from attribution.features import Features, build_features
 from attribution.gates import hold_to_gates
 from attribution.journeys import Journeys, load_journeys
 from attribution.kept import Kept
-from attribution.leads import Leads, credit_leads_by_model, load_leads
+from attribution.leads import credit_leads_by_model, load_leads
+from attribution.lift import without_tests
 from attribution.model import centres, load_priors
 from attribution.pairs import counted_pairs
-from attribution.posterior import CREDIT_DRAWS, Posterior, thinned, touch_intensity
+from attribution.posterior import Posterior, thinned, touch_intensity
 from attribution.publish import Findings, write_findings
+from attribution.records import data_record, name_campaigns, settings_record
 from attribution.rulebook import credit_by_rules, find_effects
-from attribution.rules import HALF_LIFE_DAYS, LOOKBACK_DAYS
+from attribution.rules import LOOKBACK_DAYS
 from attribution.runs import (
     Run,
     exclusive,
@@ -37,7 +35,7 @@ from attribution.runs import (
     run_folder,
     start_run,
 )
-from attribution.sampling import Gates, Progress, Sampling, Say, sample
+from attribution.sampling import Progress, Sampling, Say, sample
 from bizops.database import opened
 from bizops.errors import BizopsError, GateError, UsageError
 from bizops.models import BAYESIAN, chosen_models
@@ -172,7 +170,7 @@ def _carry_out(work: "_Work", now: Callable[[], datetime]) -> Run:
     with opened(url) as connection:
         remove_leftovers(connection, work.home)
     work.run_id = new_run_id(started_at)
-    start_run(url, work.run_id, started_at, _settings_record(work.options))
+    start_run(url, work.run_id, started_at, settings_record(work.options))
     try:
         work.run()
     except BaseException as error:
@@ -241,12 +239,13 @@ class _Work:
             self.found |= read_snapshot(connection)
             journeys = load_journeys(connection)
             leads = load_leads(connection, journeys)
+            self._after_sale = after_sale_touches(connection, journeys)
         if not len(journeys.touches) and not len(journeys.revenue):
             raise UsageError(
                 "there is nothing to attribute: the database has neither touches of accounts nor "
                 "revenue; publish some with `bizops produce` and run `bizops stream`"
             )
-        self.found["data"] = _data_record(journeys, leads)
+        self.found["data"] = data_record(journeys, leads)
         self.found["data_until"] = datetime.fromtimestamp(journeys.until_us / 1e6, UTC)
         self._step("read_s")
         touches, conversions = len(journeys.touches), len(journeys.conversions)
@@ -261,8 +260,10 @@ class _Work:
         features = build_features(journeys)
         self._step("features_s")
         posterior = self._fit(features, journeys) if len(features.conversion) else None
-        if posterior is not None and self.options.every_gate:
-            self._hold(features, journeys, posterior)
+        if posterior is not None:
+            if self.options.every_gate:
+                self._hold(features, journeys, posterior)
+            self._weigh(features, journeys, posterior)
         self._last = time.perf_counter()
         credit, draws = bayesian_credit(features, journeys.touches.unit, posterior)
         findings.credit[BAYESIAN], findings.draws = credit, draws
@@ -280,7 +281,7 @@ class _Work:
             features, load_priors(), self.options.sampling, self.say, self.progress
         )
         self.timings |= {name: round(value, 2) for name, value in seconds.items()}
-        _name_campaigns(gates, journeys)
+        name_campaigns(gates, journeys)
         self.found["diagnostics"] = gates.summary | {
             "activity_levels": features.activity_levels.tolist(),
             "centres": list(centres(features)),
@@ -289,6 +290,25 @@ class _Work:
         if gates.failed:
             raise self._refusal(f"its draws do not pass: {'; '.join(gates.failed)}")
         return thinned(tree, features, seed=self.options.sampling.seed)
+
+    def _weigh(self, features: Features, journeys: Journeys, posterior: Posterior) -> None:
+        """Find which channels share a cause with conversions, and what lift tests moved."""
+        self._last = time.perf_counter()
+        found: dict[str, Any] = {
+            "placebo": placebo_records(journeys, features, posterior, self._after_sale)
+        }
+        without = None
+        if len(features.lift.tests):
+            self.say("fitting once more without lift tests, to tell what they moved")
+            untested, settings = without_tests(features), self.options.sampling
+            settings = replace(settings, draws=max(settings.draws // 2, 10))
+            tree, _, _ = sample(untested, load_priors(), settings, self.say, self.progress)
+            without = thinned(tree, untested, seed=settings.seed)
+            found["lift_moved"] = moved(features, posterior, without)
+        if len(journeys.lift_tests):
+            found["lift_tests"] = lift_records(journeys, features, posterior, without)
+        self.found["diagnostics"] = self.found.get("diagnostics", {}) | found
+        self._step("evidence_s")
 
     def _hold(self, features: Features, journeys: Journeys, posterior: Posterior) -> None:
         """Refuse a run that does not foresee what came, or less well than the published one."""
@@ -328,57 +348,6 @@ def _check(options: Options) -> None:
     if options.rules_only and BAYESIAN in options.also:
         raise UsageError(f"both {BAYESIAN} and rules only are asked for; expected one of them")
     chosen_models(options.also)
-
-
-def _settings_record(options: Options) -> dict[str, Any]:
-    return {
-        **asdict(options.sampling),
-        "lookback_days": options.lookback_days,
-        "half_life_days": HALF_LIFE_DAYS,
-        "rules_only": options.rules_only,
-        "every_gate": options.every_gate,
-        "rules": options.rules,
-        "credit_draws": CREDIT_DRAWS,
-        "priors": {name: list(prior) for name, prior in load_priors().items()},
-        "version": metadata.version("bizops"),
-        "code": _code_hash(),
-    }
-
-
-def _code_hash() -> str:
-    """Changes with any line of this package: tells which code made a run."""
-    digest = hashlib.blake2b(digest_size=8)
-    for path in sorted(files("attribution").iterdir(), key=lambda path: path.name):
-        if path.name.endswith((".py", ".sql", ".toml")):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def _data_record(journeys: Journeys, leads: Leads) -> dict[str, Any]:
-    conversions = journeys.conversions
-    return {
-        "accounts": len(journeys.account_ids),
-        "touches": len(journeys.touches),
-        "revenue_events": len(journeys.revenue),
-        "conversions": len(conversions),
-        "campaigns": len(journeys.units),
-        "channels": len({channel for channel, _ in journeys.units}),
-        "leads": len(leads.lead_ids),
-        "iacv": {
-            str(currency): float(conversions.amounts[conversions.currency == currency].sum())
-            for currency in np.unique(conversions.currency.astype(str))
-        },
-        "hash": journeys.content_hash(),
-        "leads_hash": leads.content_hash(),
-    }
-
-
-def _name_campaigns(gates: Gates, journeys: Journeys) -> None:
-    """Campaigns by name rather than by number in what is said of parameters."""
-    for name, parameter in gates.summary["worst"].items():
-        if parameter.startswith("log_effect["):
-            unit = journeys.units[int(parameter.partition("[")[2].rstrip("]"))]
-            gates.summary["worst"][name] = f"log_effect[{' / '.join(unit)}]"
 
 
 def _save(tree: Any, folder: Path) -> Path:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from attribution.features import Features
 from attribution.kernels import HALF_LIVES_DAYS
+from attribution.lift import with_associations
 from attribution.model import (
     Priors,
     centres,
@@ -32,9 +33,10 @@ class Inputs(NamedTuple):
 
     ``at`` is where each parameter of ``PARAMETERS`` begins in ``x``, -1 for those left out.
     ``first_row`` has one entry more than there are conversions: the rows of conversion ``i`` are
-    those from ``first_row[i]`` to ``first_row[i + 1]``. ``event_levels`` is the sum over
-    conversions. ``fitted_of_unit`` is -1 where a campaign is integrated out. ``prior_precision`` is
-    0 where the prior is not a normal around what is known beforehand.
+    those from ``first_row[i]`` to ``first_row[i + 1]``; so it is with ``lift_first`` and lift
+    tests. ``event_levels`` is the sum over conversions. Channels and fitted campaigns count
+    associations, which come last. ``fitted_of_unit`` is -1 where a campaign is integrated out.
+    ``prior_precision`` is 0 where the prior is not a normal around what is known beforehand.
     """
 
     at: IntArray
@@ -65,6 +67,15 @@ class Inputs(NamedTuple):
     channels: int
     fitted: int
     sequences: int
+    associations: int
+    lift_first: IntArray
+    lift_found: FloatArray
+    lift_error: FloatArray
+    lift_state: IntArray
+    lift_activity: IntArray
+    lift_fitted: IntArray
+    lift_context: IntArray
+    lift_sums: FloatArray
 
 
 PARAMETERS = (
@@ -78,7 +89,8 @@ SEASON, POWER, CUSTOMER, SATURATION, SYNERGY = range(7, 12)
 
 def build_inputs(features: Features, priors: Priors) -> Inputs:
     """Arrays of the features in the layout that the density walks through."""
-    fitted = fitted_units(features)
+    features = with_associations(features)
+    fitted, lift = fitted_units(features), features.lift
     fitted_of_unit = np.full(len(features.unit_channel), -1)
     fitted_of_unit[fitted] = np.arange(len(fitted))
     sizes = variables(features)
@@ -90,6 +102,12 @@ def build_inputs(features: Features, priors: Priors) -> Inputs:
         of_others = name in ("log_channel_effect", "synergy")
         means.append(np.full(size, mean + shift.get(name, 0.0)))
         precisions.append(np.full(size, 0.0 if of_others else 1.0 / sd**2))
+    prior_mean, prior_precision = np.concatenate(means), np.concatenate(precisions)
+    mean, sd = priors["log_association"]
+    ends = begins["log_effect"] + sizes["log_effect"]
+    associations = slice(ends - features.associations, ends)
+    prior_mean[associations] = mean + shift["log_effect_scale"]
+    prior_precision[associations] = 1.0 / sd**2
     log_repeats, follows = context_design(features)
     states = 2 if has_customers(features) else 1
     return Inputs(
@@ -114,11 +132,20 @@ def build_inputs(features: Features, priors: Priors) -> Inputs:
         unit_channel=features.unit_channel,
         fitted_of_unit=fitted_of_unit,
         log_half_lives=np.log(HALF_LIVES_DAYS),
-        prior_mean=np.concatenate(means),
-        prior_precision=np.concatenate(precisions),
+        prior_mean=prior_mean,
+        prior_precision=prior_precision,
         channel_precision=1.0 / priors["log_channel_effect"][1] ** 2,
         synergy_scale=priors["synergy"][1],
         channels=len(features.channels),
         fitted=len(fitted),
         sequences=follows.shape[1],
+        associations=features.associations,
+        lift_first=np.searchsorted(lift.row_test, np.arange(len(lift.tests) + 1)),
+        lift_found=lift.found,
+        lift_error=lift.standard_error,
+        lift_state=np.minimum(lift.state, states - 1),
+        lift_activity=lift.activity,
+        lift_fitted=fitted_of_unit[lift.unit],
+        lift_context=lift.context,
+        lift_sums=np.ascontiguousarray(lift.sums),
     )

@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv
 
+from attribution.experiments import NO_TESTS, LiftTests, load_lift_tests
 from bizops.database import Connection, load_queries
 
 __all__ = [
@@ -64,6 +65,16 @@ class Touches:
 
     def __len__(self) -> int:
         return len(self.account)
+
+    def only(self, kept: BoolArray) -> "Touches":
+        """Some of them, by a mask of shape ``(touch,)``."""
+        return Touches(
+            self.account[kept],
+            self.time_us[kept],
+            self.day_only[kept],
+            self.unit[kept],
+            self.event_ids.filter(pa.array(kept)),
+        )
 
 
 @dataclass(frozen=True)
@@ -117,6 +128,8 @@ class Journeys:
         Whether that is known to the day only, shape ``(account,)``.
     until_us
         End of the data: the latest touch or revenue, the end of its day where only that is known.
+    lift_tests
+        Of which a fit makes use; none where only some accounts are read.
     """
 
     account_ids: NDArray[np.object_]
@@ -129,6 +142,7 @@ class Journeys:
     started_us: IntArray
     started_day_only: BoolArray
     until_us: int
+    lift_tests: LiftTests = NO_TESTS
 
     def content_hash(self) -> str:
         """Changes when anything a fit depends on does."""
@@ -139,9 +153,13 @@ class Journeys:
             *(revenue.account, revenue.time_us, revenue.day_only),
             *(self.segment, self.started_us, self.started_day_only),
             self.conversions.known_us,
+            *(self.lift_tests.start_us, self.lift_tests.end_us),
+            *(self.lift_tests.conversions, self.lift_tests.standard_error),
         ):
             digest.update(np.ascontiguousarray(array).data)
-        for texts in (revenue.kind, revenue.iacv, revenue.currency, self.segments, self.units):
+        tested = (self.lift_tests.channel, self.lift_tests.campaign)
+        of_revenue = (revenue.kind, revenue.iacv, revenue.currency)
+        for texts in (*of_revenue, self.segments, self.units, *tested):
             digest.update(repr([str(text) for text in texts]).encode())
         return digest.hexdigest()
 
@@ -166,11 +184,17 @@ def load_journeys(
     revenue = copied(connection, "revenue", (), only)
     accounts = copied(connection, "accounts", (), only)
     known = copied(connection, "known_accounts", (), only)
-    return build_journeys(touches, revenue, accounts, units, known)
+    tests = load_lift_tests(connection) if among is None else NO_TESTS
+    return build_journeys(touches, revenue, accounts, units, known, tests)
 
 
 def build_journeys(
-    touches: Any, revenue: Any, accounts: Any, first: Units = (), known: Any = None
+    touches: Any,
+    revenue: Any,
+    accounts: Any,
+    first: Units = (),
+    known: Any = None,
+    lift_tests: LiftTests = NO_TESTS,
 ) -> Journeys:
     """Journeys of Arrow tables with the columns of the queries of the same names.
 
@@ -194,6 +218,7 @@ def build_journeys(
         started_us=started_us,
         started_day_only=started_day_only,
         until_us=_until(their_touches, ordered_revenue),
+        lift_tests=lift_tests,
     )
 
 

@@ -76,6 +76,7 @@ class Kept:
             weights=np.concatenate((of.weights, flat), axis=1),
             saturation=_widened(of.saturation, len(unseen)),
             synergy=_widened(of.synergy, len(unseen)),
+            association=np.pad(of.association, ((0, 0), (0, len(unseen)), (0, 0))),
         )
         channels, baselines = (*self.channels, *unseen), (*self.baselines, *lacking)
         return Kept((*self.units, *new), channels, baselines, self.knots, posterior)
@@ -119,6 +120,9 @@ def _rows(kept: Kept) -> Iterable[tuple[tuple[str, str, str], FloatArray]]:
         yield ("saturation", channel, ""), of.saturation[:, place]
         for kernel, draws in enumerate(of.weights[:, place].T):
             yield ("kernel_weight", channel, str(kernel)), draws
+    for place in np.flatnonzero(of.associated).tolist():
+        for kernel, draws in enumerate(of.association[:, place].T):
+            yield ("association", kept.channels[place], str(kernel)), draws
     for number, first in enumerate(kept.first):
         for place, channel in enumerate(kept.channels):
             yield ("synergy", first, channel), of.synergy[:, number, place]
@@ -162,6 +166,10 @@ def load_kept(connection: Connection, run_id: str) -> Kept | None:
         columns("kernel_weight", ((channel, str(b)) for b in range(len(HALF_LIVES_DAYS))))
         for channel in channels
     ]
+    association = np.zeros((draws.shape[1], len(channels), len(HALF_LIVES_DAYS)))
+    for channel, kernel in names("association"):
+        drawn = draws[place["association", channel, kernel]]
+        association[:, channels.index(channel), int(kernel)] = drawn
     dates = sorted(item for kind, name, item in place if (kind, name) == ("season", "knot"))
     knots = np.array([np.datetime64(date, "D").astype(np.int64) for date in dates], dtype=np.int64)
     first = sorted({channels.index(name) for name, _ in names("synergy")})
@@ -180,6 +188,7 @@ def load_kept(connection: Connection, run_id: str) -> Kept | None:
         else np.zeros((draws.shape[1], 0, len(channels))),
         first=np.array(first, dtype=np.int64),
         season=columns("season", _season_names(knots)),
+        association=association,
         channel_effect=columns("channel_effect", ((channel, "") for channel in channels)),
         effect_shape=columns("effect_shape", [("", "")])[:, 0],
     )

@@ -42,6 +42,7 @@ from numpy.typing import NDArray
 
 from attribution.features import Features
 from attribution.kernels import HALF_LIVES_DAYS
+from attribution.lift import with_associations
 from attribution.risk import CUSTOMER
 
 __all__ = [
@@ -70,8 +71,8 @@ SYNERGY_NU = 3.0
 DIMS = {
     "log_baseline": "baseline",
     "log_channel_effect": "channel",
-    "kernel_log_peak": "channel",
-    "kernel_log_width": "channel",
+    "kernel_log_peak": "kernel",
+    "kernel_log_width": "kernel",
     "log_effect": "fitted_unit",
     "season": "time_of_year",
     "log_saturation": "channel",
@@ -119,6 +120,7 @@ def build_model(features: Features, priors: Priors) -> Any:
     ``pymc.Model`` with the variables of :func:`variables`.
     """
     pm, pt = _libraries()
+    features = with_associations(features)
     with pm.Model(coords=coordinates(features)) as model:
         data = {name: pm.Data(name, values) for name, values in _inputs(features).items()}
         theta = _parameters(pm, pt, data, features, priors)
@@ -147,6 +149,10 @@ def build_model(features: Features, priors: Priors) -> Any:
         scale = (by_state[:, None] * activity[None, :]).flatten()
         exposures = pt.dot(scale, data["exposures"]).reshape((-1, len(HALF_LIVES_DAYS)))
         _effect_risk(pm, pt, data, theta, exposures * multiplier[data["exposure_context"], None])
+        if len(features.lift.tests):
+            scale = by_state[data["lift_state"]] * activity[data["lift_activity"]]
+            scale *= multiplier[data["lift_context"]]
+            _lift(pm, pt, data, theta, scale)
     return model
 
 
@@ -180,9 +186,14 @@ def _parameters(
     theta["log_effect"] = pm.Flat(
         "log_effect", dims=DIMS["log_effect"], initval=np.full(fitted, log_effect)
     )
-    relative = theta["log_effect"] - theta["log_channel"][data["fitted_channel"]]
+    campaigns = fitted - features.associations
+    relative = theta["log_effect"][:campaigns] - theta["log_channel"][data["fitted_channel"]]
     density = shape * (relative - pt.exp(relative) + log_shape) - pt.gammaln(shape)
     pm.Potential("effect_prior", pt.sum(density))
+    if features.associations:
+        mean, sd = priors["log_association"]
+        off = (theta["log_effect"][campaigns:] - centre[1] - mean) / sd
+        pm.Potential("association_prior", -0.5 * pt.sum(off**2))
 
     sizes = variables(features)
     for name in ("season", "activity_power", "log_customer_effect", "log_saturation"):
@@ -200,7 +211,10 @@ def _log_multiplier(pt: Any, data: dict[str, Any], theta: dict[str, Any]) -> Any
     """What a touch's effect is multiplied by in each context, as a logarithm."""
     log = pt.zeros_like(data["log_repeats"])
     if "log_saturation" in theta:
-        log -= pt.exp(theta["log_saturation"])[data["context_channel"]] * data["log_repeats"]
+        power = pt.exp(theta["log_saturation"])
+        # those past the last are of associations, which do not saturate
+        power = power[pt.minimum(data["context_channel"], power.shape[0] - 1)]
+        log -= power * data["log_repeats"]
     if "synergy" in theta:
         log += pt.dot(data["follows"], theta["synergy"])
     return log
@@ -218,6 +232,15 @@ def _effect_risk(
     pm.Potential("unseen_risk", -theta["shape"] * pt.sum(pt.log1p(relative)))
 
 
+def _lift(pm: Any, pt: Any, data: dict[str, Any], theta: dict[str, Any], scale: Any) -> None:
+    """What lift tests found, given what the model has the touches of their windows add."""
+    mixture = pt.sum(data["lift_sums"] * theta["weights"][data["lift_channel"]], axis=1)
+    rows = mixture * scale * pt.exp(theta["log_effect"])[data["lift_fitted"]]
+    added = pt.zeros_like(data["lift_found"])[data["lift_test"]].inc(rows)
+    off = (data["lift_found"] - added) / data["lift_error"]
+    pm.Potential("lift_tests", -0.5 * pt.sum(off**2))
+
+
 def centres(features: Features) -> tuple[float, float]:
     """Log of the baseline rate and of a touch's effect that priors are relative to."""
     conversions = len(features.state)
@@ -227,20 +250,27 @@ def centres(features: Features) -> tuple[float, float]:
 
 
 def fitted_units(features: Features) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The campaigns that any conversion followed, ascending; the others are integrated out."""
-    return np.unique(features.unit)
+    """The campaigns that any conversion followed or test was of, ascending, and associations.
+
+    The others are integrated out.
+    """
+    units = len(features.unit_channel)
+    last = np.arange(units - features.associations, units)
+    return np.unique(np.concatenate((features.unit, features.lift.unit, last)))
 
 
 def variables(features: Features) -> dict[str, int]:
     """The model's parameters, all unbounded, in order, with how many values each has."""
-    channels = len(features.channels)
+    features = with_associations(features)
+    kernels = len(features.channels)
+    channels = kernels - features.associations
     sizes = {
         "log_baseline": len(features.baselines),
         "log_effect_scale": 1,
         "log_channel_effect": channels,
         "log_effect_shape": 1,
-        "kernel_log_peak": channels,
-        "kernel_log_width": channels,
+        "kernel_log_peak": kernels,
+        "kernel_log_width": kernels,
         "log_effect": len(fitted_units(features)),
     }
     optional = {
@@ -278,7 +308,7 @@ def season_design(features: Features) -> FloatArray:
 
 
 def _inputs(features: Features) -> dict[str, Any]:
-    units, contexts = len(features.unit_channel), features.contexts
+    units, contexts, lift = len(features.unit_channel), features.contexts, features.lift
     fitted = fitted_units(features)
     unseen = np.setdiff1d(np.arange(units), fitted)
     states = 2 if has_customers(features) else 1
@@ -308,14 +338,25 @@ def _inputs(features: Features) -> dict[str, Any]:
         ),
         "unit_channel": features.unit_channel,
         "fitted": fitted,
-        "fitted_channel": features.unit_channel[fitted],
+        "fitted_channel": features.unit_channel[fitted[: len(fitted) - features.associations]],
         "unseen": unseen,
         "unseen_channel": features.unit_channel[unseen],
+        "lift_test": lift.row_test,
+        "lift_found": lift.found,
+        "lift_error": lift.standard_error,
+        "lift_state": np.minimum(lift.state, states - 1),
+        "lift_activity": lift.activity,
+        "lift_fitted": np.searchsorted(fitted, lift.unit),
+        "lift_channel": features.unit_channel[lift.unit],
+        "lift_context": lift.context,
+        "lift_sums": lift.sums,
     }
 
 
 def coordinates(features: Features) -> dict[str, Any]:
     """Labels of the dimensions in ``DIMS``."""
+    features = with_associations(features)
+    channels = list(features.channels)
     sequences = features.contexts.sequences().tolist()
     season = [
         *(str(np.datetime64(int(day), "D")) for day in features.knots),
@@ -324,7 +365,8 @@ def coordinates(features: Features) -> dict[str, Any]:
     ]
     return {
         "baseline": [f"{segment}:{state}" for segment, state in features.baselines],
-        "channel": list(features.channels),
+        "channel": channels[: len(channels) - features.associations],
+        "kernel": channels,
         "fitted_unit": fitted_units(features),
         "time_of_year": season[: features.calendar.shape[1]],
         "sequence": [f"{features.channels[a]} > {features.channels[b]}" for a, b in sequences],

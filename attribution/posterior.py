@@ -42,6 +42,9 @@ class Posterior:
         first channels are those of ``first``, shape ``(first,)``.
     season
         What the log of the baseline moves by, shape ``(draw, basis)``.
+    association
+        What a touch of a tested channel goes with and does not cause, by kernel, shape ``(draw,
+        channel, kernel)``; zero for others.
     channel_effect, effect_shape
         Mean and shape of the Gamma that effects of a channel's campaigns are from, shapes
         ``(draw, channel)`` and ``(draw,)``.
@@ -56,11 +59,17 @@ class Posterior:
     synergy: FloatArray
     first: IntArray
     season: FloatArray
+    association: FloatArray
     channel_effect: FloatArray
     effect_shape: FloatArray
 
     def __len__(self) -> int:
         return len(self.effect)
+
+    @property
+    def associated(self) -> NDArray[np.bool_]:
+        """Which channels have an association, shape ``(channel,)``."""
+        return np.asarray(self.association.any(axis=(0, 2)))
 
     def multiplier(self, contexts: Contexts) -> FloatArray:
         """What an effect is multiplied by in each context, shape ``(draw, context)``.
@@ -74,7 +83,10 @@ class Posterior:
 
 
 def thinned(tree: Any, features: Features, *, seed: int, draws: int = CREDIT_DRAWS) -> Posterior:
-    """Every so-manieth draw, and the campaigns that the fit integrated out drawn given the rest."""
+    """Every so-manieth draw, and the campaigns that the fit integrated out drawn given the rest.
+
+    The features are those without associations.
+    """
     flat = {
         name: np.asarray(array.values).reshape(-1, *array.shape[2:])
         for name, array in tree["posterior"].data_vars.items()
@@ -104,14 +116,20 @@ def thinned(tree: Any, features: Features, *, seed: int, draws: int = CREDIT_DRA
     first_touch = np.exp(saturation * repeats - np.einsum("dfc,cf->dc", synergy, after))
     baseline = np.exp(flat["log_baseline"] - (season @ features.calendar.mean(axis=0))[:, None])
     channel_effect = np.exp(flat["log_channel_effect"]) * first_touch
+    fitted, tested = fitted_units(features), features.lift.channels
+    association = np.zeros((count, channels, len(HALF_LIVES_DAYS)))
+    strength = np.exp(flat["log_effect"][:, len(fitted) :])
+    association[:, tested] = strength[:, :, None] * weights[:, channels:]
+    weights = weights[:, :channels]
     shape = np.exp(flat["log_effect_shape"])
     effect = np.zeros((count, len(features.unit_channel)))
     posterior = Posterior(
         baseline, effect, weights, activity, state, saturation, synergy,
-        contexts.first, season, channel_effect, shape[:, 0],
+        contexts.first, season, association, channel_effect, shape[:, 0],
     )  # fmt: skip
-    fitted = fitted_units(features)
-    effect[:, fitted] = np.exp(flat["log_effect"]) * first_touch[:, features.unit_channel[fitted]]
+    effect[:, fitted] = (
+        np.exp(flat["log_effect"][:, : len(fitted)]) * first_touch[:, features.unit_channel[fitted]]
+    )
     unseen = np.setdiff1d(np.arange(effect.shape[1]), fitted)
     channel = features.unit_channel[unseen]
     risk = _unit_risk(features, posterior)[:, unseen]

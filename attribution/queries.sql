@@ -48,6 +48,23 @@ select
 from stream.revenue
 where %(accounts)s::text[] is null or account_id = any(%(accounts)s::text[])
 
+-- name: touches_of_types
+-- Touches of some kinds.
+select event_id from stream.touches where touch_type = any(%s)
+
+-- name: lift_tests
+-- Every lift test; its window is whole days of UTC.
+select
+    event_id,
+    coalesce(channel, '') as channel,
+    coalesce(campaign_id, '') as campaign_id,
+    (extract(epoch from starts_on) * 1000000)::bigint as start_us,
+    (extract(epoch from ends_on + 1) * 1000000)::bigint as end_us,
+    incremental_conversions,
+    standard_error
+from stream.lift_tests
+order by event_id
+
 -- name: accounts
 -- One row per account, or account of some, that has a state: its first moment and latest segment.
 select

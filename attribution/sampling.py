@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.features import Features
+from attribution.lift import with_associations
 from attribution.model import DIMS, Priors, centres, coordinates, fitted_units, variables
 
 __all__ = ["Gates", "Progress", "Sampling", "Say", "sample"]
@@ -133,6 +134,7 @@ def _compiled(features: Features, priors: Priors) -> Any:
     from attribution.density import from_places, placed_density
     from attribution.inputs import build_inputs
 
+    features = with_associations(features)
     inputs = build_inputs(features, priors)
     sizes = variables(features)
     bounds = np.cumsum([0, *sizes.values()])

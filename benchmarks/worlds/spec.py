@@ -142,6 +142,16 @@ def _with(*more: Channel, instead_of: Iterable[str] = ()) -> tuple[Channel, ...]
 
 BROAD = ("content", "event", "paid_social", "webinar")
 
+INTENT = Spec(
+    "A hidden intent brings searches and, days to weeks later, purchases that search does not "
+    "cause.",
+    channels=_with(
+        Channel("paid_search", 0.3, 2.0, "exponential", 4.0), instead_of=["paid_search"]
+    ),
+    intents_per_year=0.4,
+    intent_share=0.6,
+)
+
 WORLDS = {
     "additive": Spec("Each touch may persuade by itself; accounts buy once."),
     "decaying": Spec(
@@ -165,14 +175,10 @@ WORLDS = {
         needs=(("features", BROAD),),
         needs_days=21.0,
     ),
-    "intent": Spec(
-        "A hidden intent brings searches and, days to weeks later, purchases that search does not "
-        "cause.",
-        channels=_with(
-            Channel("paid_search", 0.3, 2.0, "exponential", 4.0), instead_of=["paid_search"]
-        ),
-        intents_per_year=0.4,
-        intent_share=0.6,
+    "intent": INTENT,
+    "intent_tested": replace(
+        INTENT,
+        what="The same, with one randomised test of paid search.",
         lift_tests=("paid_search",),
     ),
     "saturation": Spec(

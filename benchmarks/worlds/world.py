@@ -1,12 +1,14 @@
 """One world: what the product would see of it, and what of that touches really caused."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from attribution.experiments import LiftTests
 from attribution.journeys import US_PER_DAY, Journeys, build_journeys
 from benchmarks.worlds.causes import YEAR, Causes, Purchases, draw_purchases, scaled_causes
 from benchmarks.worlds.lift import lift_test
@@ -101,7 +103,11 @@ def make_world(name: str, seed: int, conversions: int = 3000) -> World:
         "revenue": _revenue_table(causes, happened, rng),
         "accounts": _accounts_table(causes),
     }
-    journeys = build_journeys(**tables)
+    tests = tuple(
+        lift_test(causes, channel, seed=seed, starts=0.4 * spec.days, days=91)
+        for channel in spec.lift_tests
+    )
+    journeys = build_journeys(**tables, lift_tests=_as_read(tests))
     return World(
         name=name,
         seed=seed,
@@ -109,10 +115,24 @@ def make_world(name: str, seed: int, conversions: int = 3000) -> World:
         tables=tables,
         journeys=journeys,
         truth=_truth(causes, journeys, happened, rng),
-        lift_tests=tuple(
-            lift_test(causes, channel, seed=seed, starts=0.4 * spec.days, days=91)
-            for channel in spec.lift_tests
-        ),
+        lift_tests=tests,
+    )
+
+
+def _as_read(tests: tuple[LiftTest, ...]) -> LiftTests:
+    """Lift tests as the product reads them."""
+
+    def start_us(days: list[date]) -> IntArray:
+        return np.array(days, dtype="datetime64[us]").astype(np.int64)
+
+    return LiftTests(
+        ids=tuple(test.event_id for test in tests),
+        channel=tuple(test.channel or "" for test in tests),
+        campaign=tuple(test.campaign_id or "" for test in tests),
+        start_us=start_us([test.starts_on for test in tests]),
+        end_us=start_us([test.ends_on for test in tests]) + US_PER_DAY,
+        conversions=np.array([test.incremental_conversions for test in tests], dtype=np.float64),
+        standard_error=np.array([test.standard_error for test in tests], dtype=np.float64),
     )
 
 

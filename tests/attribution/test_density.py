@@ -1,5 +1,7 @@
 """The fused density is the PyMC model's, and its gradient is right."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from attribution.features import build_features
 from attribution.inputs import EFFECT, build_inputs
 from attribution.model import build_model, load_priors, variables
 
+from .test_lift import lift_tests
 from .worlds import make_world
 
 WORLDS = {
@@ -15,12 +18,18 @@ WORLDS = {
     "prospects": {"customers": False, "busy": True},
     "customers alike": {"customers": True, "busy": False},
     "customers": {"customers": True, "busy": True},
+    "tested": {"customers": True, "busy": True},
 }
 
 
-@pytest.fixture(scope="module", params=WORLDS.values(), ids=WORLDS)
+@pytest.fixture(scope="module", params=WORLDS)
 def features(request):
-    return build_features(make_world(seed=3, accounts=60, **request.param).journeys())
+    journeys = make_world(seed=3, accounts=60, **WORLDS[request.param]).journeys()
+    if request.param == "tested":
+        month = ("2025-03-01", "2025-04-01")
+        of = lift_tests(("search", "", *month), ("", "event", *month))
+        journeys = replace(journeys, lift_tests=of)
+    return build_features(journeys)
 
 
 def a_place(features):

@@ -181,7 +181,7 @@ def test_touches_set_off_touches(worlds):
 
 
 def test_search_is_credited_with_far_more_than_it_adds():
-    world = make_world("intent", 3, 1000)
+    world = make_world("intent_tested", 3, 1000)
     journeys = world.journeys
     bought = journeys.conversions
     pairs = counted_pairs(journeys.touches, bought.account, bought.time_us, bought.day_only)
@@ -198,10 +198,10 @@ def test_search_is_credited_with_far_more_than_it_adds():
 
 
 def test_intent_brings_searches_first_and_purchases_later(worlds):
-    accounts = worlds["intent"].causes.accounts
-    touches = worlds["intent"].causes.touches
+    accounts = worlds["intent_tested"].causes.accounts
+    touches = worlds["intent_tested"].causes.touches
     first = {}
-    searches = of_channel(worlds["intent"].causes, "paid_search")
+    searches = of_channel(worlds["intent_tested"].causes, "paid_search")
     for account, at in zip(touches.account[searches], touches.at[searches], strict=True):
         first.setdefault(account, []).append(at)
     lags = [
@@ -209,7 +209,7 @@ def test_intent_brings_searches_first_and_purchases_later(worlds):
         for account, started in zip(accounts.intent_account, accounts.intent_at, strict=True)
     ]
     assert np.median(lags) < 4
-    causes = worlds["intent"].causes
+    causes = worlds["intent_tested"].causes
     assert causes.intended.sum() > 0.8 * causes.organic.sum()
 
 

@@ -94,7 +94,15 @@ def test_one_fit_beside_every_rule():
 
 def test_a_world_as_lines_of_json(tmp_path: Path):
     places = [tmp_path / "events.jsonl", tmp_path / "truth.json"]
-    command = [sys.executable, "-m", "benchmarks.worlds", "intent", *places, "--conversions", "30"]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.worlds",
+        "intent_tested",
+        *places,
+        "--conversions",
+        "30",
+    ]
     subprocess.run(command, check=True, cwd=Path(__file__).parents[2])
     events = [orjson.loads(line) for line in places[0].read_bytes().splitlines()]
     assert {event["type"] for event in events} == {"account", "touch", "revenue", "lift_test"}

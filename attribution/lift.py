@@ -1,0 +1,189 @@
+"""Lift tests in the likelihood, and the association that gives them something to move.
+
+A test tells what the touches of a window added to the conversions of the window. The model has the
+same as a function of its parameters, ``A(θ) = Σ e^(γz) ρ β m ∫ κ`` over those touches, up to the
+window's end; the test is one more observation of it, ``found ~ N(A(θ), standard error)``.
+
+Observation alone can't tell a touch that persuades from one that a buyer makes on the way to a
+purchase that was decided anyway. So the rate has, for every channel that was tested, an association
+besides its effect: ``α Σ_j Σ_b v_b κ_b(t − t_j)`` over the channel's touches, with a kernel of its
+own. It explains conversions and is credited to the baseline. Where a channel was not tested nothing
+would tell the two apart but their priors; there it is left out.
+"""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from attribution.contexts import Contexts
+from attribution.journeys import US_PER_DAY, Journeys
+from attribution.kernels import HALF_LIVES_DAYS
+from attribution.risk import Spells, clipped, row_sums, summed_exposures
+
+if TYPE_CHECKING:
+    from attribution.features import Features
+    from attribution.posterior import Posterior
+
+__all__ = ["Lift", "added_in_tests", "lift_exposures", "with_associations", "without_tests"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Lift:
+    """What the model needs of lift tests.
+
+    Attributes
+    ----------
+    tests
+        Indexes of the tests that say something: those of a window that the data has seen the end
+        of, and with touches in it; shape ``(used,)``.
+    found, standard_error
+        Of these, shape ``(used,)``.
+    row_test, state, activity, unit, context, sums
+        The integrals of the kernels over the risk from the touches of each test's window to its
+        end, shapes ``(row,)`` and ``(row, kernel)``; by test.
+    channels
+        Those that any of these tests was of, or was in, shape ``(tested,)``, ascending.
+    """
+
+    tests: IntArray
+    found: FloatArray
+    standard_error: FloatArray
+    row_test: IntArray
+    state: IntArray
+    activity: IntArray
+    unit: IntArray
+    context: IntArray
+    sums: FloatArray
+    channels: IntArray
+
+
+def lift_exposures(
+    journeys: Journeys, spells: Spells, contexts: Contexts, unit_channel: IntArray, levels: int
+) -> Lift:
+    """Sum up what each lift test was a test of.
+
+    Parameters
+    ----------
+    spells
+        When accounts are at risk, by bin of activity, of which there are ``levels``.
+    """
+    tests, touches = journeys.lift_tests, journeys.touches
+    parts: list[tuple[IntArray, FloatArray]] = []
+    used: list[int] = []
+    count, never = max(len(contexts.channel), 1), np.iinfo(np.int64).min
+    accounts = len(journeys.account_ids)
+    for test in range(len(tests)):
+        start, end = int(tests.start_us[test]), int(tests.end_us[test])
+        inside = (touches.time_us >= start) & (touches.time_us < end)
+        inside &= tests.covers(test, journeys.units)[touches.unit]
+        if end > journeys.until_us + US_PER_DAY or not inside.any():
+            continue
+        of_touch, theirs = contexts.of_touch[inside], touches.only(inside)
+        window = clipped(spells, np.full(accounts, never), np.full(accounts, end))
+
+        def like(
+            touch: IntArray,
+            spell: IntArray,
+            of_touch: IntArray = of_touch,
+            unit: IntArray = theirs.unit,
+            window: Spells = window,
+        ) -> IntArray:
+            code = (unit[touch] * count + of_touch[touch]) * 2 + window.state[spell]
+            return np.asarray(code * levels + window.activity[spell])
+
+        parts.append(summed_exposures(replace(journeys, touches=theirs), window, like))
+        used.append(test)
+    row_test = np.repeat(np.arange(len(used)), [len(code) for code, _ in parts])
+    none = np.zeros(0, dtype=np.int64)
+    rest, activity = np.divmod(np.concatenate([none, *(code for code, _ in parts)]), levels)
+    rest, state = np.divmod(rest, 2)
+    unit, context = np.divmod(rest, count)
+    return Lift(
+        tests=np.array(used, dtype=np.int64),
+        found=tests.conversions[used],
+        standard_error=tests.standard_error[used],
+        row_test=row_test,
+        state=state,
+        activity=activity,
+        unit=unit,
+        context=context,
+        sums=np.concatenate([np.zeros((0, len(HALF_LIVES_DAYS))), *(sums for _, sums in parts)]),
+        channels=np.unique(unit_channel[unit]),
+    )
+
+
+def added_in_tests(features: "Features", posterior: "Posterior") -> FloatArray:
+    """What each test should have found, ``A(θ)``, shape ``(draw, test)``."""
+    lift = features.lift
+    channel = features.unit_channel[lift.unit]
+    multiplier = posterior.multiplier(features.contexts)
+    out = np.empty((len(posterior), len(lift.tests)))
+    for d in range(len(posterior)):
+        added = np.einsum("rb,rb->r", lift.sums, posterior.weights[d][channel])
+        added *= posterior.effect[d][lift.unit] * multiplier[d][lift.context]
+        added *= posterior.state[d][lift.state] * posterior.activity[d][lift.activity]
+        out[d] = np.bincount(lift.row_test, added, minlength=len(lift.tests))
+    return out
+
+
+def without_tests(features: "Features") -> "Features":
+    """The same features as if nothing had been tested."""
+    return replace(
+        features, lift=Lift(**{name: values[:0] for name, values in vars(features.lift).items()})
+    )
+
+
+def with_associations(features: "Features") -> "Features":
+    """Features with one more channel, campaign and context for each association.
+
+    So a fit walks through them as through any other. They come last; ``associations`` says how
+    many there are.
+    """
+    tested = features.lift.channels
+    if not len(tested) or features.associations:
+        return features
+    channels, units = len(features.channels), len(features.unit_channel)
+    contexts, more = features.contexts, np.arange(len(tested))
+    row_channel = features.unit_channel[features.row_unit]
+    risk_channel = features.unit_channel[features.exposure_unit]
+    rows = [(features.row_conversion, features.row_unit, features.row_context, features.kernels)]
+    exposures = [features.exposures]
+    for place, channel in enumerate(tested.tolist()):
+        of = row_channel == channel
+        conversion, row = np.unique(features.row_conversion[of], return_inverse=True)
+        kernels = row_sums(features.kernels[of], row, len(conversion))
+        same = np.ones(len(conversion), dtype=np.int64)
+        rows.append(
+            (conversion, same * (units + place), same * (len(contexts.channel) + place), kernels)
+        )
+        exposures.append(features.exposures[:, :, risk_channel == channel].sum(2, keepdims=True))
+    conversion, unit, context, kernels = (
+        np.concatenate(column) for column in zip(*rows, strict=True)
+    )
+    order = np.argsort(conversion, kind="stable")
+    touches = np.bincount(features.unit_channel, features.unit_touches, minlength=channels)
+    return replace(
+        features,
+        associations=len(tested),
+        row_conversion=conversion[order],
+        row_unit=unit[order],
+        row_context=context[order],
+        kernels=kernels[order],
+        exposure_unit=np.append(features.exposure_unit, units + more),
+        exposure_context=np.append(features.exposure_context, len(contexts.channel) + more),
+        exposures=np.concatenate(exposures, axis=2),
+        contexts=replace(
+            contexts,
+            channel=np.append(contexts.channel, channels + more),
+            log_repeats=np.append(contexts.log_repeats, np.zeros(len(tested))),
+            after=np.pad(contexts.after, ((0, len(tested)), (0, 0))),
+        ),
+        unit_channel=np.append(features.unit_channel, channels + more),
+        unit_touches=np.append(features.unit_touches, touches[tested].astype(np.int64)),
+        channels=(*features.channels, *(f"{features.channels[c]} (association)" for c in tested)),
+    )
