@@ -7,28 +7,31 @@ and kept on disk, and gives the same draws again.
 """
 
 import math
-from collections.abc import Callable
-from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from attribution.factors import (
+    digamma,
+    jit,
+    kernel_weights,
+    multipliers,
+    seasons,
+    to_bump,
+    to_contexts,
+)
 from attribution.inputs import (
     CHANNEL,
     CUSTOMER,
     EFFECT,
-    PEAK,
     POWER,
-    SATURATION,
     SCALE,
     SEASON,
     SHAPE,
     SYNERGY,
-    WIDTH,
     Inputs,
 )
-from attribution.kernels import HALF_LIVES_DAYS
+from attribution.kernels import KERNELS
 from attribution.model import SYNERGY_NU
 
 __all__ = ["from_places", "log_density", "placed_density"]
@@ -36,21 +39,8 @@ __all__ = ["from_places", "log_density", "placed_density"]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-FLAGS: dict[str, Any] = {"nogil": True, "fastmath": True, "error_model": "numpy"}
-BANK = len(HALF_LIVES_DAYS)
 
-
-def _jit[**P, R](function: Callable[P, R]) -> Callable[P, R]:
-    compiled: Any
-    try:
-        compiled = numba.njit(**FLAGS, cache=True)(function)
-    except RuntimeError:  # nowhere to write to
-        compiled = numba.njit(**FLAGS)(function)
-    result: Callable[P, R] = compiled
-    return result
-
-
-@_jit
+@jit
 def log_density(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
     """Log density at ``x`` up to a constant; its gradient is written to ``gradient``.
 
@@ -65,7 +55,7 @@ def log_density(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
     by_state = np.ones(2)
     if d.at[CUSTOMER] >= 0:
         by_state[1] = math.exp(x[d.at[CUSTOMER]])
-    weights, season, multiplier = _weights(x, d), _season(x, d), _multiplier(x, d)
+    weights, season, multiplier = kernel_weights(x, d), seasons(x, d), multipliers(x, d)
     d_weights, d_state = np.zeros_like(weights), np.zeros(2)
     d_activity, d_season = np.zeros_like(activity), np.zeros_like(season)
     d_log_multiplier = np.zeros_like(multiplier)
@@ -91,12 +81,12 @@ def log_density(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
         gradient[d.at[CUSTOMER]] += d_state[1] * by_state[1]
     for j in range(d.calendar.shape[1]):
         gradient[d.at[SEASON] + j] += np.sum(d.calendar[:, j] * season * d_season)
-    _to_contexts(x, d, gradient, d_log_multiplier)
-    _to_bump(x, d, gradient, weights, d_weights)
+    to_contexts(x, d, gradient, d_log_multiplier)
+    to_bump(x, d, gradient, weights, d_weights)
     return value
 
 
-@_jit
+@jit
 def _priors(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
     """The normal priors, those of channels around their scale, and the t of sequences."""
     value = 0.0
@@ -116,42 +106,7 @@ def _priors(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
     return value
 
 
-@_jit
-def _season(x: FloatArray, d: Inputs) -> FloatArray:
-    log = np.zeros(d.calendar.shape[0])
-    for j in range(d.calendar.shape[1]):
-        log += d.calendar[:, j] * x[d.at[SEASON] + j]
-    return np.exp(log)
-
-
-@_jit
-def _multiplier(x: FloatArray, d: Inputs) -> FloatArray:
-    """What a touch's effect is multiplied by in each context."""
-    log = np.zeros(len(d.log_repeats))
-    for g in range(len(log)):
-        if d.at[SATURATION] >= 0 and d.log_repeats[g] != 0.0:
-            power = math.exp(x[d.at[SATURATION] + d.context_channel[g]])
-            log[g] -= power * d.log_repeats[g]
-        for s in range(d.sequences):
-            log[g] += d.follows[g, s] * x[d.at[SYNERGY] + s]
-    return np.exp(log)
-
-
-@_jit
-def _to_contexts(
-    x: FloatArray, d: Inputs, gradient: FloatArray, d_log_multiplier: FloatArray
-) -> None:
-    """From the gradient by the log of each context's multiplier to what it is made of."""
-    for g in range(len(d_log_multiplier)):
-        slope = d_log_multiplier[g]
-        if d.at[SATURATION] >= 0 and d.log_repeats[g] != 0.0:
-            i = d.at[SATURATION] + d.context_channel[g]
-            gradient[i] -= math.exp(x[i]) * d.log_repeats[g] * slope
-        for s in range(d.sequences):
-            gradient[d.at[SYNERGY] + s] += d.follows[g, s] * slope
-
-
-@_jit
+@jit
 def placed_density(x: FloatArray, d: Inputs, knee: FloatArray, gradient: FloatArray) -> float:
     """The same density in places that are easier to walk than the parameters; see ``from_places``.
 
@@ -173,7 +128,7 @@ def placed_density(x: FloatArray, d: Inputs, knee: FloatArray, gradient: FloatAr
     return value
 
 
-@_jit
+@jit
 def from_places(x: FloatArray, d: Inputs, knee: FloatArray) -> None:
     """Turn places into parameters, in place.
 
@@ -185,39 +140,14 @@ def from_places(x: FloatArray, d: Inputs, knee: FloatArray) -> None:
         x[d.at[EFFECT] + f] = knee[f] + v - (0.5 * v * v if v < 0.0 else 0.0)
 
 
-@_jit
-def _weights(x: FloatArray, d: Inputs) -> FloatArray:
-    weights = np.empty((d.channels, len(d.log_half_lives)))
-    for c in range(d.channels):
-        step = (d.log_half_lives - x[d.at[PEAK] + c]) * math.exp(-x[d.at[WIDTH] + c])
-        weight = np.exp(-0.5 * (step**2 - np.min(step**2)))
-        weights[c] = weight / np.sum(weight)
-    return weights
-
-
-@_jit
-def _to_bump(
-    x: FloatArray, d: Inputs, gradient: FloatArray, weights: FloatArray, d_weights: FloatArray
-) -> None:
-    """From the weights' gradient to that of each bump's peak and width."""
-    for c in range(d.channels):
-        width = math.exp(x[d.at[WIDTH] + c])
-        mean = np.sum(weights[c] * d_weights[c])
-        for b in range(len(d.log_half_lives)):
-            d_logit = weights[c, b] * (d_weights[c, b] - mean)
-            step = (d.log_half_lives[b] - x[d.at[PEAK] + c]) / width
-            gradient[d.at[PEAK] + c] += d_logit * step / width
-            gradient[d.at[WIDTH] + c] += d_logit * step * step
-
-
-@_jit
+@jit
 def _effect_prior(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
     """The fitted campaigns' effects are Gamma, here of their logs."""
     log_shape = x[d.at[SHAPE]]
     shape = math.exp(log_shape)
     campaigns = d.fitted - d.associations
     value = -campaigns * math.lgamma(shape)
-    d_shape = -campaigns * _digamma(shape)
+    d_shape = -campaigns * digamma(shape)
     for u in range(len(d.unit_channel)):
         f, c = d.fitted_of_unit[u], d.unit_channel[u]
         if f < 0 or f >= campaigns:
@@ -233,7 +163,7 @@ def _effect_prior(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
     return value
 
 
-@_jit
+@jit
 def _events(
     x: FloatArray,
     d: Inputs,
@@ -258,7 +188,7 @@ def _events(
         for p in range(first, last):
             mixture = 0.0
             g = d.row_context[p]
-            for b in range(BANK):
+            for b in range(KERNELS):
                 mixture += d.kernels[p, b] * weights[d.context_channel[g], b]
             mixed[p - first] = mixture * multiplier[g]
             touched += mixed[p - first] * effect[d.row_fitted[p]]
@@ -278,12 +208,12 @@ def _events(
             slope = scale * effect[f] * inverse
             gradient[d.at[EFFECT] + f] += slope * mixed[p - first]
             d_log_multiplier[g] += slope * mixed[p - first]
-            for b in range(BANK):
+            for b in range(KERNELS):
                 d_weights[d.context_channel[g], b] += slope * multiplier[g] * d.kernels[p, b]
     return value + math.log(product)
 
 
-@_jit
+@jit
 def _risk(
     x: FloatArray,
     d: Inputs,
@@ -299,40 +229,41 @@ def _risk(
 ) -> float:
     """Minus the integral of the touches' part of the rate over all accounts' time at risk."""
     states, levels, rows, _ = d.exposures.shape
-    flat = d.exposures.reshape((states * levels, rows * BANK))  # long loops, for the vector units
-    total = np.zeros((rows, BANK))
-    summed = total.reshape(rows * BANK)
+    # long loops, for the vector units
+    flat = d.exposures.reshape((states * levels, rows * KERNELS))
+    total = np.zeros((rows, KERNELS))
+    summed = total.reshape(rows * KERNELS)
     for i in range(states * levels):
         scale = by_state[i // levels] * activity[i % levels]
-        for j in range(rows * BANK):
+        for j in range(rows * KERNELS):
             summed[j] += scale * flat[i, j]
     of_row, at_risk = np.zeros(rows), np.zeros(len(d.unit_channel))
     for r in range(rows):
         g = d.exposure_context[r]
-        for b in range(BANK):
+        for b in range(KERNELS):
             of_row[r] += total[r, b] * weights[d.context_channel[g], b]
         of_row[r] *= multiplier[g]
         at_risk[d.exposure_unit[r]] += of_row[r]
     value, per_risk = _unit_risk(x, d, gradient, at_risk)
-    slope = np.empty((rows, BANK))
+    slope = np.empty((rows, KERNELS))
     for r in range(rows):
         g = d.exposure_context[r]
         by_risk = per_risk[d.exposure_unit[r]]
         d_log_multiplier[g] += by_risk * of_row[r]
-        for b in range(BANK):
+        for b in range(KERNELS):
             d_weights[d.context_channel[g], b] += by_risk * multiplier[g] * total[r, b]
             slope[r, b] = by_risk * multiplier[g] * weights[d.context_channel[g], b]
-    slopes = slope.reshape(rows * BANK)
+    slopes = slope.reshape(rows * KERNELS)
     for i in range(states * levels):
         part = 0.0
-        for j in range(rows * BANK):
+        for j in range(rows * KERNELS):
             part += slopes[j] * flat[i, j]
         d_state[i // levels] += activity[i % levels] * part
         d_activity[i % levels] += by_state[i // levels] * part
     return value
 
 
-@_jit
+@jit
 def _lift(
     x: FloatArray,
     d: Inputs,
@@ -368,12 +299,12 @@ def _lift(
             d_activity[a] += change / activity[a]
             scale = by_state[s] * activity[a] * multiplier[g]
             scale *= slope * math.exp(x[d.at[EFFECT] + d.lift_fitted[r]])
-            for b in range(BANK):
+            for b in range(KERNELS):
                 d_weights[d.context_channel[g], b] += scale * d.lift_sums[r, b]
     return value
 
 
-@_jit
+@jit
 def _unit_risk(
     x: FloatArray, d: Inputs, gradient: FloatArray, at_risk: FloatArray
 ) -> tuple[float, FloatArray]:
@@ -399,7 +330,7 @@ def _unit_risk(
     return value, per_risk
 
 
-@_jit
+@jit
 def _baseline_risk(
     x: FloatArray,
     d: Inputs,
@@ -419,15 +350,3 @@ def _baseline_risk(
             d_activity[k] -= rate * days
             d_season -= rate * activity[k] * d.risk_days[g, k]
     return value
-
-
-@_jit
-def _digamma(x: float) -> float:
-    """Derivative of the log of the Gamma function, x > 0, to about 1e-12."""
-    value = 0.0
-    while x < 8.0:
-        value -= 1.0 / x
-        x += 1.0
-    y = 1.0 / (x * x)
-    series = y * (1 / 12 - y * (1 / 120 - y * (1 / 252 - y * (1 / 240 - y / 132))))
-    return value + math.log(x) - 0.5 / x - series

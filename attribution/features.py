@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from attribution.activity import cut_by_activity
 from attribution.contexts import Contexts, find_contexts
 from attribution.journeys import US_PER_DAY, Journeys
-from attribution.kernels import HALF_LIVES_DAYS, intensity
+from attribution.kernels import KERNELS, intensity
 from attribution.lift import Lift, lift_exposures
 from attribution.pairs import Pairs, counted_pairs
 from attribution.risk import (
@@ -176,7 +176,7 @@ def build_features(journeys: Journeys) -> Features:
     touch_exposures = _touch_exposures(journeys, spells, contexts)
     code = touch_exposures.unit * len(contexts.channel) + touch_exposures.context
     code, row = np.unique(code, return_inverse=True)
-    exposures = np.zeros((2, len(levels), len(code), len(HALF_LIVES_DAYS)))
+    exposures = np.zeros((2, len(levels), len(code), KERNELS))
     np.add.at(
         exposures, (touch_exposures.state, touch_exposures.activity, row), touch_exposures.sums
     )

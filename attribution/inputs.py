@@ -20,8 +20,8 @@ from attribution.model import (
 )
 
 __all__ = [
-    "BASELINE", "CHANNEL", "CUSTOMER", "EFFECT", "PEAK", "POWER", "SATURATION", "SCALE", "SEASON",
-    "SHAPE", "SYNERGY", "WIDTH", "Inputs", "build_inputs",
+    "BASELINE", "CHANNEL", "CUSTOMER", "EFFECT", "PEAK", "POWER", "RISE", "SATURATION", "SCALE",
+    "SEASON", "SHAPE", "SYNERGY", "WIDTH", "Inputs", "build_inputs",
 ]  # fmt: skip
 
 FloatArray = NDArray[np.float64]
@@ -80,11 +80,11 @@ class Inputs(NamedTuple):
 
 PARAMETERS = (
     "log_baseline", "log_effect_scale", "log_channel_effect", "log_effect_shape",
-    "kernel_log_peak", "kernel_log_width", "log_effect", "season", "activity_power",
-    "log_customer_effect", "log_saturation", "synergy",
+    "kernel_log_peak", "kernel_log_width", "kernel_rise", "log_effect", "season",
+    "activity_power", "log_customer_effect", "log_saturation", "synergy",
 )  # fmt: skip
-BASELINE, SCALE, CHANNEL, SHAPE, PEAK, WIDTH, EFFECT = range(7)
-SEASON, POWER, CUSTOMER, SATURATION, SYNERGY = range(7, 12)
+BASELINE, SCALE, CHANNEL, SHAPE, PEAK, WIDTH, RISE, EFFECT = range(8)
+SEASON, POWER, CUSTOMER, SATURATION, SYNERGY = range(8, 13)
 
 
 def build_inputs(features: Features, priors: Priors) -> Inputs:

@@ -1,7 +1,7 @@
 """Models as a run keeps them in the database, so that credit can be restated without a fit."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from attribution.copying import copy_columns, copy_draws
 from attribution.journeys import QUERIES, Units
-from attribution.kernels import HALF_LIVES_DAYS
+from attribution.kernels import KERNELS
 from attribution.posterior import Posterior
 from attribution.risk import CUSTOMER, PROSPECT
 from bizops.arrays import decode_arrays
@@ -68,7 +68,7 @@ class Kept:
         effects = [self._new_effect(unit) for unit in new]
         bases = [self._new_baseline(state) for _, state in lacking]
         of = self.posterior
-        flat = np.full((len(of), len(unseen), len(HALF_LIVES_DAYS)), 1 / len(HALF_LIVES_DAYS))
+        flat = np.full((len(of), len(unseen), KERNELS), 1 / KERNELS)
         posterior = replace(
             of,
             effect=np.column_stack([of.effect, *effects]),
@@ -162,14 +162,10 @@ def load_kept(connection: Connection, run_id: str) -> Kept | None:
     channels = tuple(channel for channel, _ in names("channel_effect"))
     units = tuple(names("effect"))
     baselines = tuple(sorted((name, numbers[item]) for name, item in names("baseline")))
-    weights = [
-        columns("kernel_weight", ((channel, str(b)) for b in range(len(HALF_LIVES_DAYS))))
-        for channel in channels
-    ]
-    association = np.zeros((draws.shape[1], len(channels), len(HALF_LIVES_DAYS)))
-    for channel, kernel in names("association"):
-        drawn = draws[place["association", channel, kernel]]
-        association[:, channels.index(channel), int(kernel)] = drawn
+    weights, association = (
+        _by_kernel(place, draws, channels, parameter)
+        for parameter in ("kernel_weight", "association")
+    )
     dates = sorted(item for kind, name, item in place if (kind, name) == ("season", "knot"))
     knots = np.array([np.datetime64(date, "D").astype(np.int64) for date in dates], dtype=np.int64)
     first = sorted({channels.index(name) for name, _ in names("synergy")})
@@ -177,7 +173,7 @@ def load_kept(connection: Connection, run_id: str) -> Kept | None:
     posterior = Posterior(
         baseline=columns("baseline", ((segment, STATES[at]) for segment, at in baselines)),
         effect=columns("effect", units),
-        weights=np.stack(weights, axis=1),
+        weights=weights,
         activity=columns("activity", names("activity")),
         state=columns("state", (("", STATES[at]) for at in sorted(STATES))),
         saturation=columns("saturation", ((channel, "") for channel in channels))
@@ -193,6 +189,20 @@ def load_kept(connection: Connection, run_id: str) -> Kept | None:
         effect_shape=columns("effect_shape", [("", "")])[:, 0],
     )
     return Kept(units, channels, baselines, knots, posterior)
+
+
+def _by_kernel(
+    place: Mapping[tuple[str, str, str], int],
+    draws: NDArray[np.floating],
+    channels: tuple[str, ...],
+    parameter: str,
+) -> FloatArray:
+    """Of each channel and kernel, ``(draw, channel, kernel)``; zero where nothing is kept."""
+    out = np.zeros((draws.shape[1], len(channels), KERNELS))
+    for (kind, channel, kernel), row in place.items():
+        if kind == parameter:
+            out[:, channels.index(channel), int(kernel)] = draws[row]
+    return out
 
 
 def save_effects(connection: Connection, run_id: str, effects: Effects) -> None:

@@ -1,4 +1,8 @@
-"""Exponential decay of a touch's effect, exact where only the day of a time is known.
+"""How a touch's effect wears off or first rises, exact where only the day of a time is known.
+
+An effect that is strongest at once decays exponentially, ``κ(x) = e^(−x/τ)/τ``. One that rises
+first (a webinar is talked about for weeks) is the sum of two such waits, ``x e^(−x/τ)/τ²``, with
+half the ``τ`` so that both have the same mean.
 
 A moment known to the day is uniform over that day. What is needed then is the kernel averaged
 over a day on either side, which has a closed form: with ``I_0 = κ`` and ``I_n`` its n-th integral
@@ -8,22 +12,27 @@ from zero,
     I_2(x) = x − τ I_1(x)
     I_3(x) = x²/2 − τ I_2(x)            (all 0 for x <= 0)
 
-averaging over a touch's day is ``I_(n+1)(x) − I_(n+1)(x − 1)`` and over the other end's day
+and, of what rises first, with ``G_0`` its kernel, ``G_n(x) = I_n(x) − τ G_(n−1)(x)``, averaging
+over a touch's day is ``I_(n+1)(x) − I_(n+1)(x − 1)`` and over the other end's day
 ``I_(n+1)(x + 1) − I_(n+1)(x)``.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HALF_LIVES_DAYS", "bump_weights", "exposure", "intensity"]
+__all__ = ["HALF_LIVES_DAYS", "KERNELS", "bump_weights", "exposure", "intensity"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 HALF_LIVES_DAYS: FloatArray = np.array([1.5, 3.0, 6.0, 12.0, 25.0, 50.0])
-"""The fixed bank; a channel's kernel is a mixture of these."""
+"""Of the fixed bank; a channel's kernel is a mixture of decays with these half-lives, and of what
+rises first with the same means."""
+KERNELS = 2 * len(HALF_LIVES_DAYS)
+"""Decays, then what rises first."""
 
 
 def intensity(
@@ -41,11 +50,12 @@ def intensity(
     touch_day_only, end_day_only
         Whether only the day is known of the touch and of the conversion, shape ``(pair,)``.
     half_lives_days
-        Shape ``(kernel,)``, each > 0.
+        Shape ``(half-life,)``, each > 0.
 
     Returns
     -------
-    Per day, shape ``(pair, kernel)``, >= 0; each kernel integrates to one over all lags.
+    Per day, shape ``(pair, kernel)``, two kernels for each half-life, >= 0; each kernel integrates
+    to one over all lags.
 
     Examples
     --------
@@ -76,13 +86,15 @@ def exposure(
     return np.minimum(risk, 1.0, out=risk)
 
 
-def bump_weights(peak_log_days: FloatArray, width: FloatArray) -> FloatArray:
+def bump_weights(peak_log_days: FloatArray, width: FloatArray, rise: FloatArray) -> FloatArray:
     """Weights over the bank shaped as one bump on the log of the half-life.
 
     Parameters
     ----------
     peak_log_days, width
         Log of the half-life at the peak and the bump's standard deviation, shape ``(...)``.
+    rise
+        Share of what rises first, in [0, 1], shape ``(...)``.
 
     Returns
     -------
@@ -91,17 +103,21 @@ def bump_weights(peak_log_days: FloatArray, width: FloatArray) -> FloatArray:
     steps = (np.log(HALF_LIVES_DAYS) - peak_log_days[..., None]) / width[..., None]
     weights = -0.5 * steps**2
     weights = np.exp(weights - weights.max(axis=-1, keepdims=True))
-    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+    weights /= weights.sum(axis=-1, keepdims=True)
+    later = np.asarray(rise)[..., None]
+    return np.concatenate((weights * (1.0 - later), weights * later), axis=-1)
 
 
 def _averaged(
     order: int, lag: FloatArray, touch_wide: BoolArray, end_wide: BoolArray, half_lives: FloatArray
 ) -> FloatArray:
-    out = np.empty((len(lag), len(half_lives)))
-    for b, tau in enumerate(half_lives / np.log(2)):
+    out = np.empty((len(lag), 2 * len(half_lives)))
+    taus = [(_integral, tau) for tau in half_lives / np.log(2)]
+    taus += [(_rising_integral, tau / 2) for tau in half_lives / np.log(2)]
+    for b, (of, tau) in enumerate(taus):
 
-        def integral(n: int, x: FloatArray, tau: float = float(tau)) -> FloatArray:
-            return _integral(n, x, tau)
+        def integral(n: int, x: FloatArray, of: Any = of, tau: float = float(tau)) -> FloatArray:
+            return np.asarray(of(n, x, tau))
 
         out[:, b] = _differences(integral, order, lag, touch_wide, end_wide)
     return np.maximum(out, 0.0, out=out)
@@ -115,6 +131,13 @@ def _integral(n: int, x: FloatArray, tau: float) -> FloatArray:
     value = -np.expm1(-x / tau)
     for power in range(1, n):
         value = x**power / power - tau * value
+    return np.asarray(value)
+
+
+def _rising_integral(n: int, x: FloatArray, tau: float) -> FloatArray:
+    value = np.maximum(x, 0.0) / tau * _integral(0, x, tau)
+    for order in range(1, n + 1):
+        value = _integral(order, x, tau) - tau * value
     return np.asarray(value)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.journeys import Journeys, codes, copied, numbered_units, ordered_touches
-from attribution.kernels import HALF_LIVES_DAYS, intensity
+from attribution.kernels import KERNELS, intensity
 from attribution.pairs import Pairs, counted_pairs, within_lookback
 from attribution.rules import Rule
 from bizops.database import Connection
@@ -143,7 +143,7 @@ def credit_leads_by_model(leads: Leads, intensities: FloatArray) -> LeadCredit:
         that only ever touched strangers has the mean of all.
     """
     pairs = leads.pairs
-    known = np.ones((len(leads.units), len(HALF_LIVES_DAYS)))
+    known = np.ones((len(leads.units), KERNELS))
     if len(intensities):
         known *= intensities.mean(axis=0)
         known[: len(intensities)] = intensities

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from attribution.contexts import Contexts
 from attribution.journeys import US_PER_DAY, Journeys
-from attribution.kernels import HALF_LIVES_DAYS
+from attribution.kernels import KERNELS
 from attribution.risk import Spells, clipped, row_sums, summed_exposures
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def lift_exposures(
         activity=activity,
         unit=unit,
         context=context,
-        sums=np.concatenate([np.zeros((0, len(HALF_LIVES_DAYS))), *(sums for _, sums in parts)]),
+        sums=np.concatenate([np.zeros((0, KERNELS)), *(sums for _, sums in parts)]),
         channels=np.unique(unit_channel[unit]),
     )
 

@@ -19,8 +19,9 @@ Story
 5. What came before a touch matters, ``m_j``: the ``n``-th touch of a campaign on an account adds
    ``n^(−δ(channel))`` of what the first does, and one within a month after another channel
    ``e^η(that channel, its own)`` times as much. Most ``η`` are near zero; a few may be large.
-6. The effect wears off by the kernel ``κ(channel)``: a mixture over a fixed bank of exponential
-   decays whose weights make one bump over the log of the half-life. It integrates to one.
+6. The effect comes by the kernel ``κ(channel)``: a mixture over a fixed bank of exponential decays
+   whose weights make one bump over the log of the half-life, a share of which rises first. It
+   integrates to one.
 7. Busier accounts may be better ones whatever the campaigns do: ``z_a`` is the log of an account's
    touches relative to its segment's mean, in some ten bins, and ``γ`` what that is worth. Without
    it all of that would be credited to campaigns.
@@ -41,7 +42,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.features import Features
-from attribution.kernels import HALF_LIVES_DAYS
+from attribution.kernels import HALF_LIVES_DAYS, KERNELS
 from attribution.lift import with_associations
 from attribution.risk import CUSTOMER
 
@@ -73,6 +74,7 @@ DIMS = {
     "log_channel_effect": "channel",
     "kernel_log_peak": "kernel",
     "kernel_log_width": "kernel",
+    "kernel_rise": "kernel",
     "log_effect": "fitted_unit",
     "season": "time_of_year",
     "log_saturation": "channel",
@@ -147,7 +149,7 @@ def build_model(features: Features, priors: Priors) -> Any:
         risk = pt.sum(data["risk_days"] * season, axis=2)
         pm.Potential("baseline_risk", -pt.sum(theta["baseline"] * pt.dot(risk, activity)))
         scale = (by_state[:, None] * activity[None, :]).flatten()
-        exposures = pt.dot(scale, data["exposures"]).reshape((-1, len(HALF_LIVES_DAYS)))
+        exposures = pt.dot(scale, data["exposures"]).reshape((-1, KERNELS))
         _effect_risk(pm, pt, data, theta, exposures * multiplier[data["exposure_context"], None])
         if len(features.lift.tests):
             scale = by_state[data["lift_state"]] * activity[data["lift_activity"]]
@@ -180,7 +182,9 @@ def _parameters(
     peak = normal("kernel_log_peak")
     log_width = normal("kernel_log_width")
     steps = (np.log(HALF_LIVES_DAYS)[None, :] - peak[:, None]) * pt.exp(-log_width)[:, None]
-    theta["weights"] = pt.special.softmax(-0.5 * steps**2, axis=1)
+    bump = pt.special.softmax(-0.5 * steps**2, axis=1)
+    rise = pt.sigmoid(normal("kernel_rise"))[:, None]
+    theta["weights"] = pt.concatenate([bump * (1.0 - rise), bump * rise], axis=1)
 
     fitted = len(fitted_units(features))
     theta["log_effect"] = pm.Flat(
@@ -271,6 +275,7 @@ def variables(features: Features) -> dict[str, int]:
         "log_effect_shape": 1,
         "kernel_log_peak": kernels,
         "kernel_log_width": kernels,
+        "kernel_rise": kernels,
         "log_effect": len(fitted_units(features)),
     }
     optional = {

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from attribution.contexts import Contexts
 from attribution.features import Features
-from attribution.kernels import HALF_LIVES_DAYS, bump_weights
+from attribution.kernels import KERNELS, bump_weights
 from attribution.model import fitted_units
 
 __all__ = ["CREDIT_DRAWS", "Posterior", "thinned"]
@@ -95,7 +95,8 @@ def thinned(tree: Any, features: Features, *, seed: int, draws: int = CREDIT_DRA
     chosen = np.linspace(0, total - 1, min(draws, total)).round().astype(np.int64)
     flat = {name: values[chosen] for name, values in flat.items()}
     count = len(chosen)
-    weights = bump_weights(flat["kernel_log_peak"], np.exp(flat["kernel_log_width"]))
+    rise = 1.0 / (1.0 + np.exp(-flat["kernel_rise"]))
+    weights = bump_weights(flat["kernel_log_peak"], np.exp(flat["kernel_log_width"]), rise)
     power = flat.get("activity_power", np.zeros((count, 1)))
     activity = np.exp(power * features.activity_levels)
     state = np.ones((count, 2))
@@ -117,7 +118,7 @@ def thinned(tree: Any, features: Features, *, seed: int, draws: int = CREDIT_DRA
     baseline = np.exp(flat["log_baseline"] - (season @ features.calendar.mean(axis=0))[:, None])
     channel_effect = np.exp(flat["log_channel_effect"]) * first_touch
     fitted, tested = fitted_units(features), features.lift.channels
-    association = np.zeros((count, channels, len(HALF_LIVES_DAYS)))
+    association = np.zeros((count, channels, KERNELS))
     strength = np.exp(flat["log_effect"][:, len(fitted) :])
     association[:, tested] = strength[:, :, None] * weights[:, channels:]
     weights = weights[:, :channels]
@@ -158,9 +159,9 @@ def touch_intensity(posterior: Posterior | None, unit_channel: NDArray[np.int64]
     Without a posterior all campaigns count alike, with the prior's kernel.
     """
     if posterior is None:
-        weights = bump_weights(np.array([np.log(10.0)]), np.array([0.5]))
+        weights = bump_weights(np.array([np.log(10.0)]), np.array([0.5]), np.zeros(1))
         return np.tile(weights, (len(unit_channel), 1))
-    total = np.zeros((len(unit_channel), len(HALF_LIVES_DAYS)))
+    total = np.zeros((len(unit_channel), KERNELS))
     for effect, weights in zip(posterior.effect, posterior.weights, strict=True):
         total += effect[:, None] * weights[unit_channel]
     return total / len(posterior)

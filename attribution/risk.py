@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.journeys import US_PER_DAY, Journeys, Revenue
-from attribution.kernels import HALF_LIVES_DAYS, exposure
+from attribution.kernels import KERNELS, exposure
 
 __all__ = [
     "CUSTOMER",
@@ -204,7 +204,7 @@ def summed_exposures(
     offset = np.cumsum(counts) - counts
     pairs = np.cumsum(counts[touches.account])
     codes = [np.zeros(0, dtype=np.int64)]
-    sums = [np.zeros((0, len(HALF_LIVES_DAYS)))]
+    sums = [np.zeros((0, KERNELS))]
     begin = 0
     while begin < len(touches):
         done = pairs[begin - 1] if begin else 0

@@ -35,7 +35,8 @@ def test_accounts_add_up_to_the_likelihood_that_was_fitted(journeys, features):
     everyone = np.arange(len(journeys.account_ids))
     spells = features.spells
     bump = np.array([[2.0, 1.0, 3.0], [0.5, 0.7, 0.4]])
-    weights = bump_weights(bump[0], bump[1])
+    rise = np.array([0.2, 0.5, 0.9])
+    weights = bump_weights(bump[0], bump[1], rise)
     posterior = replace(posterior, weights=np.stack([weights, weights]))
     totals = account_log_likelihood(journeys, features, spells, everyone, posterior).sum(axis=1)
 
@@ -60,6 +61,7 @@ def test_accounts_add_up_to_the_likelihood_that_was_fitted(journeys, features):
             "log_effect_shape": np.array([-30.0]),  # effects' prior is flat in their logs
             "kernel_log_peak": bump[0],
             "kernel_log_width": np.log(bump[1]),
+            "kernel_rise": np.log(rise / (1.0 - rise)),
             "log_effect": np.log(posterior.effect[d]) + mean_touch[features.unit_channel],
             "season": posterior.season[d],
             "log_saturation": np.log(posterior.saturation[d]),

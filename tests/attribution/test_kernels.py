@@ -1,7 +1,10 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import gamma
 
 from attribution.kernels import HALF_LIVES_DAYS, bump_weights, exposure, intensity
 
@@ -22,14 +25,13 @@ def averaged(function, lag, touch_day_only, end_day_only):
 def test_intensity_and_exposure_are_what_integration_gives(lag, touch, end):
     arguments = np.array([lag]), np.array([touch]), np.array([end])
     found = intensity(*arguments)[0], exposure(*arguments)[0]
-    for b, half_life in enumerate(HALF_LIVES_DAYS):
-        tau = half_life / np.log(2)
-        density = averaged(
-            lambda x, tau=tau: np.where(x >= 0, np.exp(-x / tau) / tau, 0), lag, touch, end
-        )
-        risk = averaged(lambda x, tau=tau: -np.expm1(-np.maximum(x, 0) / tau), lag, touch, end)
-        assert found[0][b] == pytest.approx(density, rel=4e-3, abs=1e-9)
-        assert found[1][b] == pytest.approx(risk, rel=4e-3, abs=1e-9)
+    # a wait is exponential, or the sum of two of half the mean
+    for b, (shape, half_life) in enumerate(product((1, 2), HALF_LIVES_DAYS)):
+        wait = gamma(shape, scale=half_life / np.log(2) / shape)
+        density = averaged(lambda x, wait=wait: np.where(x >= 0, wait.pdf(x), 0), lag, touch, end)
+        risk = averaged(wait.cdf, lag, touch, end)
+        assert found[0][b] == pytest.approx(density, rel=4e-3, abs=1e-7)
+        assert found[1][b] == pytest.approx(risk, rel=4e-3, abs=1e-7)
 
 
 @given(st.floats(0, 2000), st.booleans(), st.booleans())
@@ -46,7 +48,9 @@ def test_the_same_day_at_unknown_hours_is_half_a_day_of_chances():
 
 
 def test_bumps_sum_to_one_however_narrow():
-    weights = bump_weights(np.array([-5.0, 0.4, 2.0, 9.0]), np.array([0.01, 0.1, 0.5, 20.0]))
+    rise = np.array([0.0, 0.3, 1.0, 0.5])
+    weights = bump_weights(np.array([-5.0, 0.4, 2.0, 9.0]), np.array([0.01, 0.1, 0.5, 20.0]), rise)
     assert weights.sum(axis=1) == pytest.approx(1)
+    assert weights[:, 6:].sum(axis=1) == pytest.approx(rise)
     assert weights[0].argmax() == 0
-    assert weights[3] == pytest.approx(1 / 6, rel=0.2)
+    assert weights[3] == pytest.approx(1 / 12, rel=0.2)

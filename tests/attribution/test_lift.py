@@ -11,7 +11,7 @@ from attribution.expected import expected, log_rates, measure
 from attribution.experiments import LiftTests, load_lift_tests
 from attribution.features import build_features
 from attribution.journeys import US_PER_DAY
-from attribution.kernels import exposure
+from attribution.kernels import KERNELS, exposure
 from attribution.lift import added_in_tests, with_associations
 from attribution.model import fitted_units, variables
 from bizops.database import connect
@@ -78,7 +78,7 @@ def journeys():
 
 
 def with_association(features, posterior, channel):
-    strength = np.random.default_rng(1).gamma(1.0, 0.02, (len(posterior), 6))
+    strength = np.random.default_rng(1).gamma(1.0, 0.02, (len(posterior), KERNELS))
     association = np.zeros_like(posterior.association)
     association[:, channel] = strength
     return replace(posterior, association=association)

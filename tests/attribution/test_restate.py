@@ -10,6 +10,7 @@ from attribution import fit, restate, sums
 from attribution.fit import Options, attribute
 from attribution.journeys import load_journeys
 from attribution.kept import load_effects, load_kept
+from attribution.kernels import KERNELS
 from attribution.leads import load_leads
 from attribution.posterior import Posterior
 from attribution.publish import Findings, write_findings
@@ -47,7 +48,7 @@ def a_posterior(work, features, journeys):
     """Any draws will do: what is tested is what becomes of them."""
     random = np.random.default_rng(5)
     shape = len(features.channels)
-    weights = random.dirichlet(np.ones(6), (DRAWS, shape))
+    weights = random.dirichlet(np.ones(KERNELS), (DRAWS, shape))
     return Posterior(
         baseline=random.gamma(2.0, 1e-3, (DRAWS, len(features.baselines))),
         effect=random.gamma(0.7, 0.1, (DRAWS, len(features.unit_channel))),
@@ -58,7 +59,8 @@ def a_posterior(work, features, journeys):
         synergy=random.normal(0.0, 0.5, (DRAWS, len(features.contexts.first), shape)),
         first=features.contexts.first,
         season=random.normal(0.0, 0.2, (DRAWS, features.calendar.shape[1])),
-        association=random.gamma(2.0, 0.01, (DRAWS, shape, 6)) * (np.arange(shape) == 0)[:, None],
+        association=random.gamma(2.0, 0.01, (DRAWS, shape, KERNELS))
+        * (np.arange(shape) == 0)[:, None],
         channel_effect=random.gamma(2.0, 0.05, (DRAWS, shape)),
         effect_shape=random.gamma(2.0, 0.5, DRAWS),
     )

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
+from attribution.kernels import KERNELS
 from attribution.model import centres
 from attribution.posterior import Posterior
 
@@ -81,13 +82,13 @@ def plausible(features, draws=30, seed=5, spread=1.0):
     return Posterior(
         baseline=around(rate, len(features.baselines)),
         effect=around(effect, len(features.unit_channel)),
-        weights=random.dirichlet(np.full(6, 5.0), (draws, channels)),
+        weights=random.dirichlet(np.full(KERNELS, 5.0), (draws, channels)),
         activity=np.exp(power * features.activity_levels),
         state=np.column_stack([np.ones(draws), around(0.7)]),
         saturation=around(0.2, channels),
         synergy=spread * random.normal(0, 0.3, (draws, len(features.contexts.first), channels)),
         first=features.contexts.first,
-        association=np.zeros((draws, channels, 6)),
+        association=np.zeros((draws, channels, KERNELS)),
         season=spread * random.normal(0, 0.2, (draws, features.calendar.shape[1])),
         channel_effect=around(effect, channels),
         effect_shape=around(1.0),

@@ -1,0 +1,113 @@
+"""What the rate is a product of, from the parameters and back to their gradient, compiled."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from attribution.inputs import PEAK, RISE, SATURATION, SEASON, SYNERGY, WIDTH, Inputs
+
+__all__ = [
+    "digamma", "jit", "kernel_weights", "multipliers", "seasons", "to_bump", "to_contexts",
+]  # fmt: skip
+
+FloatArray = NDArray[np.float64]
+
+FLAGS: dict[str, Any] = {"nogil": True, "fastmath": True, "error_model": "numpy"}
+
+
+def jit[**P, R](function: Callable[P, R]) -> Callable[P, R]:
+    """Compile a function once, and keep it on disk where there is a place for it."""
+    compiled: Any
+    try:
+        compiled = numba.njit(**FLAGS, cache=True)(function)
+    except RuntimeError:  # nowhere to write to
+        compiled = numba.njit(**FLAGS)(function)
+    result: Callable[P, R] = compiled
+    return result
+
+
+@jit
+def seasons(x: FloatArray, d: Inputs) -> FloatArray:
+    """What the baseline is multiplied by on each day."""
+    log = np.zeros(d.calendar.shape[0])
+    for j in range(d.calendar.shape[1]):
+        log += d.calendar[:, j] * x[d.at[SEASON] + j]
+    return np.exp(log)
+
+
+@jit
+def multipliers(x: FloatArray, d: Inputs) -> FloatArray:
+    """What a touch's effect is multiplied by in each context."""
+    log = np.zeros(len(d.log_repeats))
+    for g in range(len(log)):
+        if d.at[SATURATION] >= 0 and d.log_repeats[g] != 0.0:
+            power = math.exp(x[d.at[SATURATION] + d.context_channel[g]])
+            log[g] -= power * d.log_repeats[g]
+        for s in range(d.sequences):
+            log[g] += d.follows[g, s] * x[d.at[SYNERGY] + s]
+    return np.exp(log)
+
+
+@jit
+def to_contexts(
+    x: FloatArray, d: Inputs, gradient: FloatArray, d_log_multiplier: FloatArray
+) -> None:
+    """From the gradient by the log of each context's multiplier to what it is made of."""
+    for g in range(len(d_log_multiplier)):
+        slope = d_log_multiplier[g]
+        if d.at[SATURATION] >= 0 and d.log_repeats[g] != 0.0:
+            i = d.at[SATURATION] + d.context_channel[g]
+            gradient[i] -= math.exp(x[i]) * d.log_repeats[g] * slope
+        for s in range(d.sequences):
+            gradient[d.at[SYNERGY] + s] += d.follows[g, s] * slope
+
+
+@jit
+def kernel_weights(x: FloatArray, d: Inputs) -> FloatArray:
+    """Of each channel and kernel: one bump over the half-lives, a share of which rises first."""
+    count = len(d.log_half_lives)
+    weights = np.empty((d.channels, 2 * count))
+    for c in range(d.channels):
+        step = (d.log_half_lives - x[d.at[PEAK] + c]) * math.exp(-x[d.at[WIDTH] + c])
+        weight = np.exp(-0.5 * (step**2 - np.min(step**2)))
+        weight /= np.sum(weight)
+        rise = 1.0 / (1.0 + math.exp(-x[d.at[RISE] + c]))
+        weights[c, :count] = weight * (1.0 - rise)
+        weights[c, count:] = weight * rise
+    return weights
+
+
+@jit
+def to_bump(
+    x: FloatArray, d: Inputs, gradient: FloatArray, weights: FloatArray, d_weights: FloatArray
+) -> None:
+    """From the weights' gradient to that of each bump's peak and width, and of what rises."""
+    count = len(d.log_half_lives)
+    for c in range(d.channels):
+        width = math.exp(x[d.at[WIDTH] + c])
+        mean = np.sum(weights[c] * d_weights[c])
+        rise = 1.0 / (1.0 + math.exp(-x[d.at[RISE] + c]))
+        later = np.sum(weights[c, count:] * d_weights[c, count:])
+        gradient[d.at[RISE] + c] += later - rise * mean
+        for b in range(count):
+            d_logit = weights[c, b] * (d_weights[c, b] - mean)
+            d_logit += weights[c, count + b] * (d_weights[c, count + b] - mean)
+            step = (d.log_half_lives[b] - x[d.at[PEAK] + c]) / width
+            gradient[d.at[PEAK] + c] += d_logit * step / width
+            gradient[d.at[WIDTH] + c] += d_logit * step * step
+
+
+@jit
+def digamma(x: float) -> float:
+    """Derivative of the log of the Gamma function, x > 0, to about 1e-12."""
+    value = 0.0
+    while x < 8.0:
+        value -= 1.0 / x
+        x += 1.0
+    y = 1.0 / (x * x)
+    series = y * (1 / 12 - y * (1 / 120 - y * (1 / 252 - y * (1 / 240 - y / 132))))
+    return value + math.log(x) - 0.5 / x - series
