@@ -6,6 +6,7 @@ from typing import Any
 
 from attribution.charts import intervals
 from attribution.credit import BASELINE
+from attribution.evidence_page import bounds_said, moves_said
 from attribution.html import page, table
 from attribution.runs import Run
 from attribution.versions import Compared
@@ -45,6 +46,7 @@ def marketing_page(
             _chart("Campaigns that brought most", campaigns[:MOST_CAMPAIGNS], "campaign_id", by),
             "<h2>What changed</h2>",
             *_changes(change),
+            *_experiments(run),
             "<h2>What is not known</h2>",
             "<ul>"
             + "".join(f"<li>{said}</li>" for said in _unknown(run, channels, stale))
@@ -85,6 +87,12 @@ def _chart(title: str, rows: Sequence[dict[str, Any]], name: str, by: str) -> st
     return f"<h2>{escape(title)}</h2>{chart}" + table("", heads, money)
 
 
+def _experiments(run: Run) -> Iterator[str]:
+    items = [f"<li>{said}</li>" for said in moves_said(run.diagnostics or {})]
+    if items:
+        yield f"<h2>What experiments say</h2><ul>{''.join(items)}</ul>"
+
+
 def _label(row: dict[str, Any], name: str) -> str:
     return str(row[name]) if name == "channel" else f"{row['channel']} / {row[name]}"
 
@@ -114,10 +122,11 @@ def _changes(change: Compared | None) -> Iterator[str]:
 
 
 def _unknown(run: Run, channels: Sequence[dict[str, Any]], stale: int | None) -> Iterator[str]:
+    yield from bounds_said(run.diagnostics or {})
     nothing = [
         escape(row["channel"])
         for row in channels
-        if row["channel"] != BASELINE and row["conversions"]["low"] == 0
+        if row["channel"] != BASELINE and row["conversions"]["low"] == 0 and "bound" not in row
     ]
     if nothing:
         yield f"Whether {', '.join(nothing)} brought anything at all."

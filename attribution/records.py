@@ -70,5 +70,7 @@ def name_campaigns(gates: Gates, journeys: Journeys) -> None:
     """Campaigns by name rather than by number in what is said of parameters."""
     for name, parameter in gates.summary["worst"].items():
         if parameter.startswith("log_effect["):
-            unit = journeys.units[int(parameter.partition("[")[2].rstrip("]"))]
-            gates.summary["worst"][name] = f"log_effect[{' / '.join(unit)}]"
+            place = int(parameter.partition("[")[2].rstrip("]"))
+            units = journeys.units
+            unit = " / ".join(units[place]) if place < len(units) else "association"
+            gates.summary["worst"][name] = f"log_effect[{unit}]"

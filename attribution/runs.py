@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from attribution.journeys import QUERIES
+from bizops.bounds import bounded_channels, with_bound
 from bizops.database import Connection, Cursor, connect, opened
 from bizops.errors import BusyError, UsageError
+from bizops.models import BAYESIAN
 
 __all__ = [
     "Run",
@@ -215,18 +217,28 @@ def find_run(connection: Connection, run_id: str) -> Run:
 def channel_table(
     connection: Connection, run: Run, model: str | None = None
 ) -> list[dict[str, Any]]:
-    """What a run credits to each channel over all time, by the model, or by last touch without."""
+    """What a run credits to each channel over all time, by the model, or by last touch without.
+
+    Rows of channels whose credit is an upper bound have ``bound`` set to ``"upper"``, and no more
+    at the low ends than 0.
+    """
     model = model or ("last_touch" if run.settings.get("rules_only") else "bayesian")
     with connection.cursor() as cursor:
         cursor.execute(QUERIES["channel_table"], {"run_id": run.run_id, "model": model})
         rows = cursor.fetchall()
     ends = ("mean", "low", "high")
-    return [
-        {"channel": row[0], "model": model, "currency": row[1]}
-        | {"conversions": dict(zip(ends, row[2:5], strict=True))}
-        | {"iacv": dict(zip(ends, row[5:8], strict=True))}
-        for row in rows
-    ]
+    bounded = bounded_channels(run.diagnostics) if model == BAYESIAN else {}
+    table = []
+    for row in rows:
+        figures = [dict(zip(ends, row[at : at + 3], strict=True)) for at in (2, 5)]
+        if row[0] in bounded:
+            figures = [with_bound(one) for one in figures]
+        table.append(
+            {"channel": row[0], "model": model, "currency": row[1]}
+            | {"conversions": figures[0], "iacv": figures[1]}
+            | ({"bound": "upper"} if row[0] in bounded else {})
+        )
+    return table
 
 
 def _encoded(found: dict[str, Any]) -> dict[str, Any]:

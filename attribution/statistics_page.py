@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.charts import energies, intervals, overlaid, ranks, trace
+from attribution.evidence_page import evidence_tables
 from attribution.html import page, table
 from attribution.runs import Run
 
@@ -44,12 +45,15 @@ def statistics_page(run: Run, campaigns: tuple[str, ...]) -> str:
         table("Diagnostics", ("", ""), [(k, _short(v)) for k, v in found.items() if k not in LONG]),
         *_draws(run, found, campaigns),
         *_predictions(found),
+        *evidence_tables(found),
         table("Timings", ("", ""), sorted((run.timings or {}).items())),
     ]
     return page(f"Run {run.run_id}: statistics", sections)
 
 
-LONG = ("checks", "held_out", "activity_levels", "centres")
+LONG = (
+    "checks", "held_out", "activity_levels", "centres", "placebo", "lift_tests", "lift_moved",
+)  # fmt: skip
 
 
 def _about(run: Run) -> str:
@@ -107,7 +111,8 @@ def _parameters(tree: Any, campaigns: tuple[str, ...]) -> Iterator[tuple[str, Fl
 
 def _named(name: str, label: str, size: int, campaigns: tuple[str, ...]) -> str:
     if name == "log_effect" and campaigns:
-        return f"log_effect[{campaigns[int(label)]}]"
+        place = int(label)  # those past the campaigns are of associations
+        return f"log_effect[{campaigns[place] if place < len(campaigns) else 'association'}]"
     return name if size == 1 and label == "0" else f"{name}[{label}]"
 
 

@@ -255,4 +255,5 @@ def print_channels(channels: list[dict[str, Any]]) -> None:
     for row in channels:
         counted = "{mean:,.1f} [{low:,.0f}, {high:,.0f}]".format(**row["conversions"])
         valued = "{mean:,.0f} [{low:,.0f}, {high:,.0f}]".format(**row["iacv"])
-        typer.echo(f"{row['channel']:<22}{counted:>26}{valued:>38} {row['currency']}")
+        bound = "  (an upper bound)" if row.get("bound") else ""
+        typer.echo(f"{row['channel']:<22}{counted:>26}{valued:>38} {row['currency']}{bound}")
