@@ -141,7 +141,7 @@ def _known(journeys: Journeys, channel: IntArray, left_out: BoolArray | None) ->
     # where only the day of a conversion is known, what is surely after it begins with the next
     moment = conversions.time_us / US_PER_DAY + conversions.day_only
     np.minimum.at(first, conversions.account, moment)
-    at = touches.time_us / US_PER_DAY
+    at = touches.time_us / US_PER_DAY + 0.5 * touches.day_only
     opening = (np.diff(touches.account, prepend=-1) != 0) & (at <= start[touches.account])
     kept = ~opening if left_out is None else ~(opening | left_out)
     account, of_channel, at = touches.account[kept], channel[kept], at[kept]

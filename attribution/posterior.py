@@ -11,12 +11,19 @@ from attribution.features import Features
 from attribution.kernels import KERNELS, bump_weights
 from attribution.model import fitted_units
 
-__all__ = ["CREDIT_DRAWS", "Posterior", "thinned"]
+__all__ = ["CREDIT_DRAWS", "STRUCTURAL_DOUBT", "Posterior", "thinned"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 CREDIT_DRAWS = 250
+STRUCTURAL_DOUBT = 0.12
+"""Standard deviation of the log of what a channel's effects may be off by, beyond the posterior.
+
+The posterior is what the data say if the model is right. It isn't: delays have other shapes,
+touches wear out otherwise. What that makes of a channel is a discrepancy (Kennedy and O'Hagan 2001,
+JRSS B 63), whose size was found in simulated worlds that break the model; see ``docs/model.md``.
+"""
 
 
 @dataclass(frozen=True)
@@ -85,8 +92,10 @@ class Posterior:
 def thinned(tree: Any, features: Features, *, seed: int, draws: int = CREDIT_DRAWS) -> Posterior:
     """Every so-manieth draw, and the campaigns that the fit integrated out drawn given the rest.
 
+    Each channel's effects are multiplied by a draw of :data:`STRUCTURAL_DOUBT`, with a mean of one.
     The features are those without associations.
     """
+    random = np.random.default_rng(seed)
     flat = {
         name: np.asarray(array.values).reshape(-1, *array.shape[2:])
         for name, array in tree["posterior"].data_vars.items()
@@ -116,6 +125,8 @@ def thinned(tree: Any, features: Features, *, seed: int, draws: int = CREDIT_DRA
     repeats, after = contexts.means(channels)
     first_touch = np.exp(saturation * repeats - np.einsum("dfc,cf->dc", synergy, after))
     baseline = np.exp(flat["log_baseline"] - (season @ features.calendar.mean(axis=0))[:, None])
+    doubt = np.exp(STRUCTURAL_DOUBT * random.normal(size=(count, channels)))
+    first_touch *= doubt / np.exp(0.5 * STRUCTURAL_DOUBT**2)
     channel_effect = np.exp(flat["log_channel_effect"]) * first_touch
     fitted, tested = fitted_units(features), features.lift.channels
     association = np.zeros((count, channels, KERNELS))
@@ -135,7 +146,7 @@ def thinned(tree: Any, features: Features, *, seed: int, draws: int = CREDIT_DRA
     channel = features.unit_channel[unseen]
     risk = _unit_risk(features, posterior)[:, unseen]
     rate = shape / channel_effect[:, channel] + risk
-    effect[:, unseen] = np.random.default_rng(seed).gamma(shape, 1.0, risk.shape) / rate
+    effect[:, unseen] = random.gamma(shape, 1.0, risk.shape) / rate
     return posterior
 
 
