@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from attribution.account_activity import account_activity
 from attribution.credit import bayesian_credit, incremental
 from attribution.features import Features, build_features
 from attribution.gates import hold_to_gates
@@ -270,6 +271,7 @@ class _Work:
             findings.incremental = incremental(features, posterior)
             names = (journeys.units, features.channels, features.baselines, features.knots)
             findings.kept = Kept(*names, posterior)
+            findings.activity = account_activity(journeys, features)
         findings.lead_credit[BAYESIAN] = credit_leads_by_model(
             findings.leads, touch_intensity(posterior, features.unit_channel)
         )
