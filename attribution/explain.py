@@ -82,7 +82,7 @@ def explain(
         "name": names[0][0] if names else None,
         "segment": journeys.segments[int(journeys.segment[0])],
         "run_id": run.run_id,
-        "as_of": at.isoformat(),
+        "as_of": at,
         "currency": currency,
         "outlook": _outlook(outlook),
         "conversions": _conversions(connection, run, journeys, pairs, shares, prices),

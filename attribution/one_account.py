@@ -50,16 +50,20 @@ def find_account(connection: Connection, text: str) -> str:
 
 
 def nearest(text: str, names: Iterable[str]) -> str:
-    """``; did you mean 'acme'?``, or nothing where no name is near.
+    """What may have been meant, to put after what was not found; nothing where no name is near.
 
     >>> nearest("acne", ["bolt", "Acme"])
-    "; did you mean 'Acme'?"
+    " (nearest: 'Acme')"
+    >>> nearest("acme-1", ["acme-21", "acme-12", "acme-31"])
+    " (nearest: 'acme-12')"
     >>> nearest("zzz", ["bolt"])
     ''
     """
     by_lower = {name.lower(): name for name in names}
-    close = get_close_matches(text[:200].lower(), by_lower, n=3)
-    return f"; did you mean {' or '.join(repr(by_lower[name]) for name in close)}?" if close else ""
+    asked = text[:200].lower()
+    begun = sorted(name for name in by_lower if asked and name.startswith(asked))
+    close = begun[:3] or get_close_matches(asked, by_lower, n=3)
+    return f" (nearest: {', '.join(repr(by_lower[name]) for name in close)})" if close else ""
 
 
 def find_model(connection: Connection) -> tuple[Run, Kept | None]:

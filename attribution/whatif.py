@@ -114,7 +114,7 @@ def what_if(
         "state_buys": outlook.at_risk,
         "activity_z": outlook.z,
         "run_id": run.run_id,
-        "at": at.isoformat(),
+        "at": at,
         "days": days,
         "currency": currency,
         "margin": margin,

@@ -60,7 +60,7 @@ def explain(
         return
     named = f" ({found['name']})" if found["name"] else ""
     typer.echo(f"{found['account_id']}{named}, segment {found['segment']}")
-    lines = [*summary.sentences(), *_outlook_lines(found["outlook"])]
+    lines = [summary.sentences()[0], *_outlook_lines(found["outlook"])]
     lines += [*_cost_lines(found), *_worth_lines(found)]
     typer.echo("\n".join(lines))
     for deal in found["conversions"]:
@@ -73,7 +73,7 @@ def explain(
             if row["share"]["mean"] >= 0.005
         ]
         print_table(("channel", "campaign", "share"), rows)
-    typer.echo(f"\nRun {found['run_id']}, as of {found['as_of'][:10]}.", err=True)
+    typer.echo(f"\nRun {found['run_id']}, as of {found['as_of']:%Y-%m-%d}.", err=True)
 
 
 def whatif(
@@ -162,13 +162,15 @@ def worth(
         print_json(found)
         return
     keys = ("channel", "campaign_id") if by == "campaign" else (by,)
-    figures = ("customers", "lost", "retention_years", "first_iacv", "expansion_iacv_per_year")
-    titles = ("customers", "lost", "retention, years", "first IACV", "expansion a year", "LTV")
-    rows = [
-        (*(row[key] for key in keys), *(_figure(row[name]) for name in (*figures, "ltv")))
-        for row in found
-    ]
-    print_table((*keys, *titles), rows)
+    shown = {
+        "customers": "customers",
+        "retention_years": "years they stay",
+        "first_iacv": "first IACV",
+        "expansion_iacv_per_year": "expansion a year",
+        "ltv": "LTV",
+    }
+    rows = [(*(row[key] for key in keys), *(_figure(row[name]) for name in shown)) for row in found]
+    print_table((*keys, *shown.values()), rows)
     if margin is None:
         typer.echo("\nLTV needs a margin: --margin or BIZOPS_MARGIN.", err=True)
 
@@ -258,7 +260,7 @@ def _follows(row: dict[str, Any]) -> str:
 
 
 def _caveats(found: dict[str, Any]) -> list[str]:
-    day = datetime.fromisoformat(found["at"])
+    day = found["at"]
     until = day + timedelta(days=found["days"])
     lines = [
         f"{found['account_id']} is a {found['state']}; a touch on {day:%Y-%m-%d}, conversions "
@@ -277,7 +279,9 @@ def _caveats(found: dict[str, Any]) -> list[str]:
 def _number(value: float | None) -> str:
     if value is None:
         return "–"
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    from warehouse.formats import amount
+
+    return amount(value) if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _figure(ends: dict[str, float] | None) -> str:
