@@ -1,5 +1,6 @@
 """Who gets a conversion: shares by rule or by the model, that sum to one with the baseline."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -7,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.features import Features, Terms
+from attribution.contexts import Contexts
+from attribution.features import Features, Terms, TouchExposures
 from attribution.journeys import Journeys
 from attribution.pairs import Pairs, within_lookback
 from attribution.posterior import Posterior
@@ -18,10 +20,12 @@ __all__ = [
     "Credit",
     "CreditRow",
     "DrawCredit",
+    "added_draws",
     "bayesian_credit",
     "credit_rows",
     "incremental",
     "rule_credit",
+    "share_draws",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -121,30 +125,14 @@ def bayesian_credit(
     if posterior is None:
         alone = Credit(everyone, np.full(conversions, -1), np.ones(conversions))
         return alone, DrawCredit(everyone, alone.touch, np.ones((conversions, 1), np.float32))
-    unit = touch_unit[pairs.touch]
-    channel = terms.unit_channel[unit]
-    state = terms.state[pairs.conversion]
     touch_mean, base_mean = np.zeros(len(pairs)), np.zeros(conversions)
-    context = terms.contexts.of_touch[pairs.touch]
-    multiplier = posterior.multiplier(terms.contexts)
-    tied = np.flatnonzero(posterior.associated[channel])
-    kernels_tied = terms.touch_kernels[tied]
     rows = len(terms.conversion)
     draws = np.empty((rows + conversions, len(posterior)), dtype=np.float32)
-    for d in range(len(posterior)):
-        rate = np.einsum("pb,pb->p", terms.touch_kernels, posterior.weights[d][channel])
-        rate *= posterior.effect[d][unit] * posterior.state[d][state] * multiplier[d][context]
-        base = posterior.baseline[d][terms.baseline] * np.exp(terms.season @ posterior.season[d])
-        if len(tied):
-            goes = np.einsum("pb,pb->p", kernels_tied, posterior.association[d][channel[tied]])
-            goes *= posterior.state[d][state[tied]]
-            base += np.bincount(pairs.conversion[tied], goes, minlength=conversions)
-        total = base + np.bincount(pairs.conversion, rate, minlength=conversions)
-        share = rate / total[pairs.conversion]
+    for d, (share, base) in enumerate(share_draws(terms, touch_unit, posterior)):
         touch_mean += share
-        base_mean += base / total
+        base_mean += base
         draws[:rows, d] = np.bincount(terms.pair_of_touch, share, minlength=rows)
-        draws[rows:, d] = base / total
+        draws[rows:, d] = base
     credit = _ordered(
         np.concatenate((pairs.conversion, everyone)),
         np.concatenate((pairs.touch, np.full(conversions, -1))),
@@ -154,6 +142,37 @@ def bayesian_credit(
     units = np.concatenate((terms.unit, np.full(conversions, -1)))
     order = np.lexsort((units, conversion))
     return credit, DrawCredit(conversion[order], units[order], draws[order])
+
+
+def share_draws(
+    terms: Terms, touch_unit: IntArray, posterior: Posterior
+) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Shares draw by draw: of each conversion's touches, and of its baseline.
+
+    What goes with touches uncaused is the baseline's.
+
+    Yields
+    ------
+    Shapes ``(touch pair,)`` and ``(conversion,)``; they sum to one over each conversion.
+    """
+    pairs, conversions = terms.pairs, len(terms.state)
+    unit = touch_unit[pairs.touch]
+    channel = terms.unit_channel[unit]
+    state = terms.state[pairs.conversion]
+    context = terms.contexts.of_touch[pairs.touch]
+    multiplier = posterior.multiplier(terms.contexts)
+    tied = np.flatnonzero(posterior.associated[channel])
+    kernels_tied = terms.touch_kernels[tied]
+    for d in range(len(posterior)):
+        rate = np.einsum("pb,pb->p", terms.touch_kernels, posterior.weights[d][channel])
+        rate *= posterior.effect[d][unit] * posterior.state[d][state] * multiplier[d][context]
+        base = posterior.baseline[d][terms.baseline] * np.exp(terms.season @ posterior.season[d])
+        if len(tied):
+            goes = np.einsum("pb,pb->p", kernels_tied, posterior.association[d][channel[tied]])
+            goes *= posterior.state[d][state[tied]]
+            base += np.bincount(pairs.conversion[tied], goes, minlength=conversions)
+        total = base + np.bincount(pairs.conversion, rate, minlength=conversions)
+        yield rate / total[pairs.conversion], base / total
 
 
 def incremental(
@@ -168,15 +187,24 @@ def incremental(
     rows = features.touch_exposures
     units = max(len(features.unit_channel), 1)
     code, group = np.unique(rows.day * units + rows.unit, return_inverse=True)
-    channel = features.unit_channel[rows.unit]
-    multiplier = posterior.multiplier(features.contexts)
     draws = np.empty((len(code), len(posterior)), dtype=np.float32)
+    added = added_draws(rows, features.contexts, features.unit_channel, posterior)
+    for d, of_row in enumerate(added):
+        draws[:, d] = np.bincount(group, of_row, minlength=len(code))
+    return code // units, code % units, draws
+
+
+def added_draws(
+    rows: TouchExposures, contexts: Contexts, unit_channel: IntArray, posterior: Posterior
+) -> Iterator[FloatArray]:
+    """Conversions that like touches add in expectation, draw by draw, each of shape ``(row,)``."""
+    channel = unit_channel[rows.unit]
+    multiplier = posterior.multiplier(contexts)
     for d in range(len(posterior)):
         added = np.einsum("rb,rb->r", rows.sums, posterior.weights[d][channel])
         added *= posterior.effect[d][rows.unit] * posterior.state[d][rows.state]
         added *= posterior.activity[d][rows.activity] * multiplier[d][rows.context]
-        draws[:, d] = np.bincount(group, added, minlength=len(code))
-    return code // units, code % units, draws
+        yield added
 
 
 def credit_rows(journeys: Journeys, model: str, credit: Credit) -> list[CreditRow]:

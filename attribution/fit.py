@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from attribution.account_activity import account_activity
 from attribution.credit import bayesian_credit, incremental
 from attribution.evidence import after_sale_touches, lift_records, moved, placebo_records
 from attribution.features import Features, build_features
@@ -271,6 +272,7 @@ class _Work:
             findings.incremental = incremental(features, posterior)
             names = (journeys.units, features.channels, features.baselines, features.knots)
             findings.kept = Kept(*names, posterior)
+            findings.activity = account_activity(journeys, features)
         findings.lead_credit[BAYESIAN] = credit_leads_by_model(
             findings.leads, touch_intensity(posterior, features.unit_channel)
         )

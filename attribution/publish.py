@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from attribution.account_activity import AccountActivity, save_activity
 from attribution.copying import copy_columns, copy_draws
 from attribution.credit import BASELINE, Credit, DrawCredit
 from attribution.journeys import NEVER, QUERIES, Journeys
@@ -45,6 +46,8 @@ class Findings:
         Day, campaign and draws, as of :func:`attribution.credit.incremental`; None without a fit.
     kept
         The model, for restating; None without a fit.
+    activity
+        How busy it found accounts; None without a fit.
     provisional
         Ids of conversions that came after the fit.
     seen
@@ -60,6 +63,7 @@ class Findings:
     draws: DrawCredit | None = None
     incremental: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]] | None = None
     kept: Kept | None = None
+    activity: AccountActivity | None = None
     provisional: frozenset[str] = frozenset()
     seen: str | None = None
 
@@ -78,6 +82,8 @@ def write_findings(connection: Connection, run_id: str, findings: Findings, **fo
         _write_incremental(connection, run_id, findings.journeys, *findings.incremental)
     if findings.kept is not None:
         save_kept(connection, run_id, findings.kept)
+    if findings.activity is not None:
+        save_activity(connection, run_id, findings.activity)
     save_effects(connection, run_id, findings.effects)
     _write_summary(connection, run_id, findings)
     with connection.cursor() as cursor:

@@ -62,6 +62,7 @@ attribution.lead_credit        -       rawd       r          r       rawd
 attribution.credit_summary     -       rad        r          r       rawd
 attribution.posterior_draws    -       rad        -          r       rawd
 attribution.removal_effects    -       rad        -          r       rawd
+attribution.account_activity   -       rad        -          r       rawd
 attribution.known_accounts     -       r          -          r       r
 attribution.restatements       -       ra         -          r       rawd
 attribution.published_run      -       r          r          r       r

@@ -24,6 +24,7 @@ from bizops.cli import (
     stream,
     trace,
     warehouse,
+    worth,
 )
 from bizops.errors import BizopsError
 
@@ -52,6 +53,7 @@ for module in (
     restate,
     live,
     warehouse,
+    worth,
     roles,
 ):
     module.register(app)
