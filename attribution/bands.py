@@ -27,7 +27,7 @@ class Band(NamedTuple):
         """
 
         def inverse(value: float) -> float | None:
-            return 1.0 / value if value > 0.0 else None
+            return 1.0 / value if value > 1e-300 else None
 
         return Cost(*map(inverse, (self.mean, self.high, self.low, self.high_50, self.low_50)))
 

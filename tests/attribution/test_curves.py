@@ -240,6 +240,30 @@ def test_constant_spend_has_an_average_and_no_curve(world):
         assert row.average_cac.estimate == pytest.approx(4000 / row.conversions.mean)
 
 
+def test_touches_that_follow_spend_give_a_curve():
+    """From timelines and spend to marginal CAC; a second campaign's bill never changes."""
+    rng = np.random.default_rng(2)
+    story, amounts = Story(), np.exp(0.6 * rng.normal(size=70)) * 100
+    for week, amount in enumerate(amounts.tolist()):
+        for campaign, mean in (("search-good", amount**0.6), ("search-none", 4.0)):
+            for day in 5 + 7 * week + rng.uniform(0, 7, rng.poisson(mean)):
+                story.touch(f"a{rng.integers(300)}", when(day), "search", campaign)
+    for account in range(0, 300, 3):
+        story.sale(f"a{account}", when(rng.uniform(200, 490)))
+    moving = replace(weeks(70, 1.0), amount=amounts)
+    total, good, same = responses(story.journeys(), moving, weeks(70, 50.0, "search-none"))
+    assert [row.evidence for row in (total, good, same)] == ["own", "own", "none"]
+    assert good.elasticity.low <= 0.6 <= good.elasticity.high
+    assert good.elasticity.high - good.elasticity.low < 0.3
+    assert good.marginal_cac.estimate > good.average_cac.estimate / 0.7
+    half, double = (good.curve[MULTIPLIERS.index(x)] for x in (0.5, 2.0))
+    assert half.conversions.mean < good.conversions.mean < double.conversions.mean
+    assert double.touches.mean == pytest.approx(good.touches * 2**0.6, rel=0.1)
+    assert double.conversions.mean < good.conversions.mean * double.touches.mean / good.touches
+    assert "hardly varied" in same.why
+    assert total.spend == pytest.approx(good.spend + same.spend)
+
+
 def test_conversions_are_those_of_touches_while_money_was_spent(world):
     touches = world.touches
     half, whole = (responses(world, weeks(n, 1.0))[0] for n in (20, 42))
