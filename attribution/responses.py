@@ -173,7 +173,10 @@ def _places(
     for d, draw in enumerate(added.draws()):
         paid = added.marked
         conversions[d, :-1] = np.bincount(added.unit[paid], draw[paid], minlength=len(units))
-    estimates = [estimate(one) for one in periods]
+    estimates = [
+        estimate(cut) if len(spend.currencies) == 1 else Estimate(0.0, np.inf, _mixed(spend))
+        for spend, cut in zip(spends, periods, strict=True)
+    ]
     elasticity = _elasticities(spends, estimates, len(of.posterior), seed)
     counts = _accounts(added)
     places = []
@@ -300,16 +303,19 @@ def _evidence(
 
 def _unclear(place: _Place) -> Response:
     """A campaign whose touches can't be told apart by what they were paid in."""
-    currencies = ", ".join(place.spend.currencies)
     return Response(
         channel=place.spend.channel,
         campaign_id=place.spend.campaign_id,
-        currency=currencies,
+        currency=", ".join(place.spend.currencies),
         spend=None,
         touches=place.touches,
         conversions=band(place.added, zero_below=1.0),
         iacv=None,
         average_cac=None,
         evidence=NONE,
-        why=f"spent in {currencies}, which don't add up",
+        why=_mixed(place.spend),
     )
+
+
+def _mixed(spend: Spend) -> str:
+    return f"spent in {', '.join(spend.currencies)}, which don't add up"

@@ -9,10 +9,11 @@ Verdict
 ``for``: touches add more in this order, and ``against``: they add less. Both of
 
 1. the probability that ``e^η`` is above (below) one is 0.95 or more, and
-2. the data are 3 times as likely with ``η`` free as with ``η = 0``: by Savage and Dickey the ratio
+2. the data are 10 times as likely with ``η`` free as with ``η = 0``: by Savage and Dickey the ratio
    of prior to posterior density at zero (Dickey, Annals of Mathematical Statistics 42, 1971;
-   Wagenmakers and others, Cognitive Psychology 60, 2010). Kass and Raftery (JASA 90, 1995) call
-   that positive evidence.
+   Wagenmakers and others, Cognitive Psychology 60, 2010). Jeffreys (Theory of Probability, 1961)
+   calls that strong evidence; 3 would be "substantial", and let by some of thirty pairs in worlds
+   where no order matters (docs/curves.md).
 
 Either alone says too much. With thirty pairs the first is passed by chance now and then, and where
 much is known also by an ``η`` that is next to nothing; the second has no direction. Else the
@@ -40,7 +41,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 SURE = 0.95
-POSITIVE = 3.0
+STRONG = 10.0
 MOST = 1000.0
 """Bayes factors beyond it are given as this: 250 draws say no more."""
 FOR, AGAINST, NONE = "for", "against", "none"
@@ -117,10 +118,10 @@ def find_sequences(added: Added, priors: Priors, lookback_days: float) -> list[S
 def verdict(above: float, bayes_factor: float) -> str:
     """Whether there is evidence for or against an order, by both of the rules above.
 
-    >>> verdict(0.99, 8.0), verdict(0.01, 8.0), verdict(0.99, 1.2), verdict(0.7, 8.0)
+    >>> verdict(0.99, 12.0), verdict(0.01, 12.0), verdict(0.99, 4.0), verdict(0.7, 12.0)
     ('for', 'against', 'none', 'none')
     """
-    if bayes_factor < POSITIVE:
+    if bayes_factor < STRONG:
         return NONE
     return FOR if above >= SURE else AGAINST if above <= 1 - SURE else NONE
 
