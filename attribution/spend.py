@@ -129,8 +129,9 @@ def _weeks(first: int, last: int) -> IntArray:
 
 
 def _months(first: int, last: int) -> IntArray:
-    months = np.array([first, last]).astype("datetime64[D]").astype("datetime64[M]")
-    starts = np.arange(months[0], months[1] + 2)
+    days = np.array([first, last]).astype("datetime64[D]")
+    begin, end = days.astype("datetime64[M]").astype(np.int64).tolist()
+    starts = np.arange(begin, end + 2).astype("datetime64[M]")
     return starts.astype("datetime64[D]").astype(np.int64)
 
 
