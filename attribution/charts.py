@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["energies", "intervals", "overlaid", "ranks", "trace"]
+__all__ = ["energies", "fan", "intervals", "overlaid", "ranks", "trace"]
 
 FloatArray = NDArray[np.float64]
 
@@ -94,6 +94,40 @@ def intervals(
     most = f"{top:,.0f} {escape(unit)}"
     axis += f'<text x="{width - right}" y="{height - 4}" text-anchor="end">{most}</text>'
     return _svg(title, width, height, [*parts, axis])
+
+
+def fan(
+    x: Sequence[float], bands: Sequence[Sequence[float]], title: str, note: str, mark: float
+) -> str:
+    """A mean over x, with two areas around it, and what x is now as a line upright.
+
+    Parameters
+    ----------
+    bands
+        At each x: mean, and the ends of the wide and of the narrow area; all from 0 on.
+    """
+    values = np.asarray(bands, dtype=np.float64)
+    up = max(float(values.max()), 1e-9)
+    x_scale = (WIDTH - 2 * LEFT) / max(x)
+    y_scale = (HEIGHT - BOTTOM - TOP) / up
+
+    def points(xs: Sequence[float], heights: FloatArray) -> str:
+        return " ".join(
+            f"{LEFT + x_scale * at:.1f},{HEIGHT - BOTTOM - y_scale * height:.1f}"
+            for at, height in zip(xs, heights.tolist(), strict=True)
+        )
+
+    parts = [f'<text x="{LEFT}" y="12" class="title">{escape(title)}</text>']
+    for low, high in ((1, 2), (3, 4)):
+        around = points([*x, *x[::-1]], np.concatenate((values[:, low], values[::-1, high])))
+        parts.append(f'<polygon points="{around}" fill="{COLOURS[0]}" fill-opacity="0.25"/>')
+    line = points(x, values[:, 0])
+    parts += [
+        f'<polyline points="{line}" fill="none" stroke="{COLOURS[0]}" stroke-width="1.5"/>',
+        f'<path d="M{LEFT + x_scale * mark:.1f} {TOP}V{HEIGHT - BOTTOM}" stroke="{COLOURS[1]}"/>',
+        f'<text x="{LEFT}" y="{HEIGHT - 3}">{escape(note)}</text>',
+    ]
+    return _svg(title, WIDTH, HEIGHT, parts)
 
 
 NAMES = ("blue", "red", "green", "violet", "yellow", "teal", "grey", "pink")

@@ -1,6 +1,6 @@
 """A run for a marketer, on one page: what brought conversions, what changed, what is not known."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Any
 
@@ -23,6 +23,7 @@ def marketing_page(
     campaigns: Sequence[dict[str, Any]],
     change: Compared | None,
     stale: int | None,
+    more: Iterable[str] = (),
 ) -> str:
     """The page's text.
 
@@ -34,6 +35,8 @@ def marketing_page(
         The run beside the one before it; None if there is none.
     stale
         How many conversions' credit is not up to date; None where that is not known.
+    more
+        Sections of HTML on what more would bring.
     """
     until = f" until {run.data_until:%d %B %Y}" if run.data_until else ""
     model = channels[0]["model"] if channels else ""
@@ -44,6 +47,7 @@ def marketing_page(
             *_total(channels),
             _chart("Channels", channels, "channel", by),
             _chart("Campaigns that brought most", campaigns[:MOST_CAMPAIGNS], "campaign_id", by),
+            *more,
             "<h2>What changed</h2>",
             *_changes(change),
             *_experiments(run),
@@ -135,7 +139,10 @@ def _unknown(run: Run, channels: Sequence[dict[str, Any]], stale: int | None) ->
         "searches for the company; such searches get credit they do not deserve. Only an "
         "experiment tells."
     )
-    yield "What a campaign would bring with more money: figures are of what was done, on average."
+    yield (
+        "What a campaign would bring with more money, where spend hardly varied: figures are of "
+        "what was done, on average."
+    )
     if stale:
         yield (
             f"How {stale:,} conversions look with what came since this run "

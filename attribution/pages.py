@@ -1,8 +1,12 @@
 """A run as two pages of HTML in a folder, one for statisticians and one for marketers."""
 
+from collections.abc import Iterable
+from html import escape
 from pathlib import Path
 from typing import Any
 
+from attribution.curves import read_curves
+from attribution.curves_page import sections
 from attribution.journeys import QUERIES
 from attribution.kept import load_kept
 from attribution.marketing_page import marketing_page
@@ -41,6 +45,7 @@ def write_pages(connection: Connection, run_id: str, folder: Path) -> list[Path]
             _campaigns(connection, run),
             _change(connection, run),
             stale[1] if stale and stale[0] == run.run_id else None,
+            _more(connection, run) if kept else (),
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -49,6 +54,13 @@ def write_pages(connection: Connection, run_id: str, folder: Path) -> list[Path]
     except OSError as error:
         raise UsageError(f"the report can't be written to {folder}: {error.strerror}") from None
     return [folder / name for name in pages]
+
+
+def _more(connection: Connection, run: Run) -> Iterable[str]:
+    try:
+        return sections(read_curves(connection, run))
+    except UsageError as error:  # of a run from before all that is needed was kept
+        return (f"<p>{escape(str(error))}</p>",)
 
 
 def _campaigns(connection: Connection, run: Run) -> list[dict[str, Any]]:

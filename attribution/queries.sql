@@ -288,3 +288,11 @@ order by model, channel collate "C", campaign_id collate "C"
 -- Readers find a run of which PostgreSQL knows how large it is, or they wait for bad plans.
 analyze attribution.conversions, attribution.credit, attribution.credit_draws,
     attribution.lead_credit, attribution.credit_summary
+
+-- name: spend_by_day
+-- What each campaign cost by day and currency, up to a day since 1970.
+select channel, campaign_id, currency, date - date '1970-01-01' as day, sum(amount)::float8
+from stream.spend
+where date - date '1970-01-01' <= %(until)s
+group by channel, campaign_id, currency, date
+order by channel collate "C", campaign_id collate "C", currency, day

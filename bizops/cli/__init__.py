@@ -10,6 +10,7 @@ import typer
 
 from bizops.cli import (
     attribute,
+    curves,
     dead_letters,
     demo,
     identity,
@@ -50,6 +51,7 @@ for module in (
     trace,
     attribute,
     runs,
+    curves,
     restate,
     live,
     warehouse,
