@@ -15,6 +15,7 @@ __all__ = [
     "confluent_path",
     "connect_jars",
     "debezium_plugin",
+    "python_with",
     "quix_python",
 ]
 
@@ -47,11 +48,16 @@ def confluent_path() -> Path:
 
 def quix_python() -> Path:
     """The interpreter of an environment with Quix Streams and its PostgreSQL sink."""
-    folder = cache() / QUIX.replace("[", "-").replace("]", "")
+    return python_with(QUIX.replace("[", "-").replace("]", ""), (QUIX,))
+
+
+def python_with(name: str, packages: tuple[str, ...]) -> Path:
+    """The interpreter of an environment of that name with these packages; installs them once."""
+    folder = cache() / name
     python = folder / "bin" / "python"
     if not (folder / "installed").exists():
         _uv("venv", folder, "--python", sys.executable, "--clear")
-        _uv("pip", "install", "--python", python, QUIX)
+        _uv("pip", "install", "--python", python, *packages)
         (folder / "installed").touch()
     return python
 
