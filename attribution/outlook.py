@@ -14,7 +14,7 @@ from attribution.expected import Cells, expected
 from attribution.features import TouchExposures
 from attribution.journeys import US_PER_DAY, Journeys, Touches, load_journeys
 from attribution.kept import Kept
-from attribution.kernels import HALF_LIVES_DAYS, exposure
+from attribution.kernels import exposure
 from attribution.risk import CUSTOMER, PROSPECT, account_states
 from attribution.runs import Run
 from attribution.seasons import season_basis
@@ -97,12 +97,15 @@ class Outlook:
     def comes_anyway(self, days: float) -> FloatArray:
         """Conversions that the baseline is expected to bring in so many days, shape ``(draw,)``.
 
-        The account stays in its state meanwhile. A season after the data is as its last knot.
+        With what goes uncaused with touches until now, of channels that a lift test was of. The
+        account stays in its state meanwhile. A season after the data is as its last knot.
         """
         first = self.at_us // US_PER_DAY
         begin = self.at_us / US_PER_DAY - first
         calendar = first + np.arange(int(np.ceil(begin + days)))
-        none, no_rows = np.zeros(0, dtype=np.int64), np.zeros((0, len(HALF_LIVES_DAYS)))
+        touches, kernels = self._still(days)
+        contexts, of = self._contexts(touches), self.kept.posterior
+        rows = self._rows(touches.unit, contexts.of_touch, kernels)
         cells = Cells(
             count=1,
             days_cell=np.zeros(1, dtype=np.int64),
@@ -111,21 +114,23 @@ class Outlook:
             begin=np.array([begin]),
             end=np.array([begin + days]),
             calendar=season_basis(calendar, self.kept.knots),
-            contexts=self._contexts(self._before()),
-            cell=none, state=none, activity=none, unit=none, context=none, kernels=no_rows,
-        )  # fmt: skip
-        found = expected(cells, self.kept.posterior, self._unit_channel(self.kept))[:, 0]
+            contexts=contexts,
+            cell=np.zeros(len(touches), dtype=np.int64),
+            state=rows.state,
+            activity=rows.activity,
+            unit=rows.unit,
+            context=rows.context,
+            kernels=kernels,
+        )
+        without = replace(of, effect=np.zeros_like(of.effect))
+        found = expected(cells, without, self._unit_channel(self.kept))[:, 0]
         return found * self.at_risk
 
     def touches_still_add(self, days: float) -> FloatArray:
         """Conversions that its touches until now are expected to add from now on, ``(draw,)``."""
-        touches = self._before()
-        lag = (self.at_us - touches.time_us) / US_PER_DAY
-        exact = np.zeros(len(touches), dtype=bool)
-        kernels = exposure(lag + days, touches.day_only, exact)
-        kernels -= exposure(lag, touches.day_only, exact)
+        touches, kernels = self._still(days)
         contexts = self._contexts(touches)
-        rows = self._rows(touches.unit, contexts.of_touch, np.maximum(kernels, 0.0))
+        rows = self._rows(touches.unit, contexts.of_touch, kernels)
         return self._added(self.kept, rows, contexts).sum(axis=1)
 
     def one_more(
@@ -164,6 +169,15 @@ class Outlook:
             )
             for unit, context in zip(units.tolist(), of.tolist(), strict=True)
         ]
+
+    def _still(self, days: float) -> tuple[Touches, FloatArray]:
+        """Its touches until now, and each kernel's integral over the days from now on."""
+        touches = self._before()
+        lag = (self.at_us - touches.time_us) / US_PER_DAY
+        exact = np.zeros(len(touches), dtype=bool)
+        kernels = exposure(lag + days, touches.day_only, exact)
+        kernels -= exposure(lag, touches.day_only, exact)
+        return touches, np.maximum(kernels, 0.0)
 
     def _before(self) -> Touches:
         of = self.journeys.touches
