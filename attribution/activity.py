@@ -20,7 +20,7 @@ __all__ = ["TICKS_DAYS", "cut_by_activity"]
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-TICKS_DAYS = np.array([30.0, 60.0, 120.0, 240.0, 480.0, 960.0])
+TICKS_DAYS = 30.0 * np.r_[1:13, 14:25:2, 28:49:4]
 """Ages of an account at which it is looked at; each stands until the next."""
 BINS = 10
 LEAST_SPREAD, MOST_SPREAD = 0.5, 50.0

@@ -95,19 +95,7 @@ def build_inputs(features: Features, priors: Priors) -> Inputs:
     fitted_of_unit[fitted] = np.arange(len(fitted))
     sizes = variables(features)
     begins = dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist(), strict=False))
-    means, precisions = [], []
-    shift = dict(zip(("log_baseline", "log_effect_scale"), centres(features), strict=True))
-    for name, size in sizes.items():
-        mean, sd = priors.get(name, (0.0, math.inf))
-        of_others = name in ("log_channel_effect", "synergy")
-        means.append(np.full(size, mean + shift.get(name, 0.0)))
-        precisions.append(np.full(size, 0.0 if of_others else 1.0 / sd**2))
-    prior_mean, prior_precision = np.concatenate(means), np.concatenate(precisions)
-    mean, sd = priors["log_association"]
-    ends = begins["log_effect"] + sizes["log_effect"]
-    associations = slice(ends - features.associations, ends)
-    prior_mean[associations] = mean + shift["log_effect_scale"]
-    prior_precision[associations] = 1.0 / sd**2
+    prior_mean, prior_precision = _normal_priors(features, priors)
     log_repeats, follows = context_design(features)
     states = 2 if has_customers(features) else 1
     return Inputs(
@@ -149,3 +137,20 @@ def build_inputs(features: Features, priors: Priors) -> Inputs:
         lift_context=lift.context,
         lift_sums=np.ascontiguousarray(lift.sums),
     )
+
+
+def _normal_priors(features: Features, priors: Priors) -> tuple[FloatArray, FloatArray]:
+    """Means and precisions of all parameters, in order."""
+    sizes = variables(features)
+    shift = dict(zip(("log_baseline", "log_effect_scale"), centres(features), strict=True))
+    means, precisions = [], []
+    for name, size in sizes.items():
+        mean, sd = priors.get(name, (0.0, math.inf))
+        of_others = name in ("log_channel_effect", "synergy")
+        means.append(np.full(size, mean + shift.get(name, 0.0)))
+        precisions.append(np.full(size, 0.0 if of_others else 1.0 / sd**2))
+        if name == "log_effect" and features.associations:  # which come last, and are normal
+            mean, sd = priors["log_association"]
+            means[-1][-features.associations :] = mean + shift["log_effect_scale"]
+            precisions[-1][-features.associations :] = 1.0 / sd**2
+    return np.concatenate(means), np.concatenate(precisions)

@@ -96,16 +96,9 @@ def thinned(tree: Any, features: Features, *, seed: int, draws: int = CREDIT_DRA
     The features are those without associations.
     """
     random = np.random.default_rng(seed)
-    flat = {
-        name: np.asarray(array.values).reshape(-1, *array.shape[2:])
-        for name, array in tree["posterior"].data_vars.items()
-    }
-    total = len(flat["log_effect_shape"])
-    chosen = np.linspace(0, total - 1, min(draws, total)).round().astype(np.int64)
-    flat = {name: values[chosen] for name, values in flat.items()}
-    count = len(chosen)
-    rise = 1.0 / (1.0 + np.exp(-flat["kernel_rise"]))
-    weights = bump_weights(flat["kernel_log_peak"], np.exp(flat["kernel_log_width"]), rise)
+    flat = _chosen(tree, draws)
+    count = len(flat["log_effect_shape"])
+    weights, association = _kernels(flat, features)
     power = flat.get("activity_power", np.zeros((count, 1)))
     activity = np.exp(power * features.activity_levels)
     state = np.ones((count, 2))
@@ -128,11 +121,7 @@ def thinned(tree: Any, features: Features, *, seed: int, draws: int = CREDIT_DRA
     doubt = np.exp(STRUCTURAL_DOUBT * random.normal(size=(count, channels)))
     first_touch *= doubt / np.exp(0.5 * STRUCTURAL_DOUBT**2)
     channel_effect = np.exp(flat["log_channel_effect"]) * first_touch
-    fitted, tested = fitted_units(features), features.lift.channels
-    association = np.zeros((count, channels, KERNELS))
-    strength = np.exp(flat["log_effect"][:, len(fitted) :])
-    association[:, tested] = strength[:, :, None] * weights[:, channels:]
-    weights = weights[:, :channels]
+    fitted = fitted_units(features)
     shape = np.exp(flat["log_effect_shape"])
     effect = np.zeros((count, len(features.unit_channel)))
     posterior = Posterior(
@@ -148,6 +137,28 @@ def thinned(tree: Any, features: Features, *, seed: int, draws: int = CREDIT_DRA
     rate = shape / channel_effect[:, channel] + risk
     effect[:, unseen] = random.gamma(shape, 1.0, risk.shape) / rate
     return posterior
+
+
+def _chosen(tree: Any, draws: int) -> dict[str, FloatArray]:
+    """So many draws of all chains, evenly spaced, shape ``(draw, …)``."""
+    flat = {
+        name: np.asarray(array.values).reshape(-1, *array.shape[2:])
+        for name, array in tree["posterior"].data_vars.items()
+    }
+    total = len(flat["log_effect_shape"])
+    chosen = np.linspace(0, total - 1, min(draws, total)).round().astype(np.int64)
+    return {name: values[chosen] for name, values in flat.items()}
+
+
+def _kernels(flat: dict[str, FloatArray], features: Features) -> tuple[FloatArray, FloatArray]:
+    """Weights of each channel's kernel, and the associations of those that were tested."""
+    rise = 1.0 / (1.0 + np.exp(-flat["kernel_rise"]))
+    weights = bump_weights(flat["kernel_log_peak"], np.exp(flat["kernel_log_width"]), rise)
+    channels = len(features.channels)
+    strength = np.exp(flat["log_effect"][:, len(fitted_units(features)) :])
+    association = np.zeros((len(weights), channels, KERNELS))
+    association[:, features.lift.channels] = strength[:, :, None] * weights[:, channels:]
+    return weights[:, :channels], association
 
 
 def _unit_risk(features: Features, posterior: Posterior) -> FloatArray:
