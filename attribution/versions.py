@@ -13,7 +13,7 @@ from bizops.arrays import decode_arrays
 from bizops.database import Connection, opened
 from bizops.errors import UsageError
 
-__all__ = ["Compared", "Switch", "compare_runs", "promote", "rollback"]
+__all__ = ["Compared", "Switch", "compare_runs", "credited_draws", "promote", "rollback"]
 
 FloatArray = NDArray[np.float64]
 Place = tuple[str, str]
@@ -127,7 +127,7 @@ def compare_runs(connection: Connection, first_id: str, second_id: str) -> Compa
     without = any(run.settings.get("rules_only") for run in (first, second))
     model = "last_touch" if without else "bayesian"
     tables = [_by_place(channel_table(connection, run, model)) for run in (first, second)]
-    draws = [{} if without else _draws(connection, run.run_id) for run in (first, second)]
+    draws = [{} if without else credited_draws(connection, run.run_id) for run in (first, second)]
     places = sorted(
         {*tables[0], *tables[1]},
         key=lambda place: (place[0] == "(baseline)", -_mean(tables[1], place), place),
@@ -151,8 +151,8 @@ def _mean(table: dict[Place, dict[str, Any]], place: Place) -> float:
     return float(table[place]["iacv"]["mean"]) if place in table else 0.0
 
 
-def _draws(connection: Connection, run_id: str) -> dict[Place, list[FloatArray]]:
-    """Draws of conversions and IACV by channel and currency, read a few rows at a time."""
+def credited_draws(connection: Connection, run_id: str) -> dict[Place, list[FloatArray]]:
+    """Draws of a run's credited conversions and IACV by channel and currency, batch by batch."""
     sums: dict[Place, list[FloatArray]] = {}
     with connection.cursor("shares") as cursor:
         cursor.itersize = BATCH
