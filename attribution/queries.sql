@@ -160,12 +160,12 @@ insert into attribution.runs (run_id, status, started_at, settings)
 values (%s, 'running', %s, %s)
 
 -- name: fail_run
--- A run that is not published, and why.
+-- A run that is not published, and why; one that is published stays so.
 update attribution.runs
 set status = 'failed', finished_at = now(), error = %(error)s, data = %(data)s,
     diagnostics = %(diagnostics)s, timings = %(timings)s, data_until = %(data_until)s,
     artifact = %(artifact)s
-where run_id = %(run_id)s
+where run_id = %(run_id)s and status = 'running'
 
 -- name: notice_lost_clients
 -- Whether whoever holds this connection is still there is asked after 30 seconds of silence.
