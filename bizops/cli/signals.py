@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 COLUMNS = (
-    "kind of touch", "days after", "conversions", "account-days", "rate, beside time without",
-    "50 %", "90 %", "same accounts", "90 %", "model: credited", "per 1,000 touches",
+    "kind of touch", "days after", "conver-\nsions", "account-\ndays", "rate", "50 %", "90 %",
+    "same\naccounts", "90 %",
 )  # fmt: skip
 
 
@@ -67,49 +67,57 @@ def _data(found: "Signals", note: str) -> dict[str, Any]:
 
 
 def _basis(found: "Signals") -> str:
-    model = f"the model of run {found.run_id}" if found.run_id else "no model is published"
+    model = f"model of run {found.run_id}" if found.run_id else "no model is published"
     left_out = (
-        f" ({found.left_out:,} more of accounts of which nothing was known before are left out)"
+        f" ({found.left_out:,} more, of accounts of which nothing was known before, are left out)"
         if found.left_out
         else ""
     )
     return (
         f"{found.conversions:,} conversions{left_out}; data until "
-        f"{found.data_until:%Y-%m-%d %H:%M} UTC; {model}."
+        f"{found.data_until:%Y-%m-%d %H:%M} UTC; {model}. A rate of × 2: twice that of time "
+        "without such a touch in 90 days. One 90 % interval in twenty is above × 1 by chance alone."
     )
 
 
 def _cells(signal: "Signal") -> Iterator[list[str]]:
-    """The rows of a kind in the table; what is the same in all stands in the first."""
-    kind = signal.channel if signal.touch_type is None else f"  {_type(signal)} ({signal.channel})"
-    held = signal.model
-    model = ["", ""]
-    if held is not None and signal.touch_type is None:
-        model = [_interval(held.credited), _interval(held.incremental_per_touch, 1_000)]
-    for window in signal.windows:
+    """The rows of a kind in the table; what the model holds stands under the name of a channel."""
+    from warehouse.formats import amount
+
+    for head, window in zip(_heads(signal), signal.windows, strict=True):
         ratio, same = window.ratio, window.same_accounts
         yield [
-            kind,
+            head,
             f"{window.from_days:g}–{window.to_days:g}",
             f"{window.conversions:,}",
-            f"{window.account_days:,.0f}",
-            f"× {ratio.value:.2f}" if ratio else str(window.note),
-            f"{ratio.low_50:.2f}–{ratio.high_50:.2f}" if ratio else "",
-            f"{ratio.low_90:.2f}–{ratio.high_90:.2f}" if ratio else "",
-            f"× {same.value:.2f}" if same else "",
-            f"{same.low_90:.2f}–{same.high_90:.2f}" if same else "",
-            *model,
+            amount(window.account_days),
+            f"× {_digits(ratio.value)}" if ratio else str(window.note),
+            f"{_digits(ratio.low_50)}–{_digits(ratio.high_50)}" if ratio else "",
+            f"{_digits(ratio.low_90)}–{_digits(ratio.high_90)}" if ratio else "",
+            f"× {_digits(same.value)}" if same else "",
+            f"{_digits(same.low_90)}–{_digits(same.high_90)}" if same else "",
         ]
-        kind, model = "", ["", ""]
 
 
-def _type(signal: "Signal") -> str:
-    return signal.touch_type or "(no type)"
+def _digits(value: float) -> str:
+    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:,.0f}"
 
 
-def _interval(estimate: "Estimate | None", times: float = 1.0) -> str:
-    if estimate is None:
-        return ""
+def _heads(signal: "Signal") -> tuple[str, str, str]:
+    if signal.touch_type is not None:
+        return f"{signal.channel}: {signal.touch_type or '(no type)'}", "", ""
+    held = signal.model
+    if held is None:
+        return signal.channel, "", ""
+    added = held.incremental_per_touch
+    return (
+        signal.channel,
+        f"  model: {_interval(held.credited)} credited",
+        f"  {_interval(added, 1_000)} by 1,000 touches" if added else "",
+    )
+
+
+def _interval(estimate: "Estimate", times: float = 1.0) -> str:
     mean, low, high = (times * end for end in (estimate.mean, estimate.low, estimate.high))
     return f"{mean:,.1f} ({low:,.1f}–{high:,.1f})"
 
@@ -143,7 +151,8 @@ HEADINGS = [
 
 def _records(found: "Signals", signal: "Signal") -> Iterator[list[Any]]:
     held = signal.model
-    model = [*_ends(held and held.credited), *_ends(held and held.incremental_per_touch)]
+    estimates = (held.credited, held.incremental_per_touch) if held else (None, None)
+    model = [end for estimate in estimates for end in _ends(estimate)]
     for window in signal.windows:
         yield [
             signal.channel, signal.touch_type, signal.touches, signal.accounts,

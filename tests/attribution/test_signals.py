@@ -273,6 +273,9 @@ def test_beside_what_the_published_model_holds(command, settings):
     assert per_touch["mean"] == pytest.approx(8 / 3 / 2)
     assert (per_touch["low"], per_touch["high"]) == (1.0, 2.0)
     assert mail["model"] is None
+    shown = command().output
+    assert "model: 0.8 (0.6–0.9) credited" in shown
+    assert "1,333.3 (1,000.0–2,000.0) by 1,000 touches" in shown
     assert "too few" in command().output
 
     query(url, "insert into attribution.conversions (run_id, conversion_id, account_id,"
