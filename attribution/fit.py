@@ -27,18 +27,18 @@ from attribution.rules import LOOKBACK_DAYS
 from attribution.runs import (
     Run,
     exclusive,
-    fail_run,
     find_run,
     new_run_id,
     published_run,
     read_snapshot,
     remove_leftovers,
     run_folder,
+    settle_failure,
     start_run,
 )
 from attribution.sampling import Progress, Sampling, Say, sample
 from bizops.database import opened
-from bizops.errors import BizopsError, GateError, UsageError
+from bizops.errors import GateError, UsageError
 from bizops.models import BAYESIAN, chosen_models
 from bizops.settings import Settings
 
@@ -175,11 +175,7 @@ def _carry_out(work: "_Work", now: Callable[[], datetime]) -> Run:
     try:
         work.run()
     except BaseException as error:
-        reason = str(error) if isinstance(error, BizopsError) else repr(error)
-        if isinstance(error, KeyboardInterrupt):
-            reason = "interrupted"
-        fail_run(url, work.run_id, reason, **work.found)
-        raise
+        settle_failure(url, work.run_id, error, **work.found)
     with opened(url) as connection:
         return find_run(connection, work.run_id)
 

@@ -10,6 +10,19 @@ select
 from stream.resolved_touches
 where account_id is not null
 
+-- name: touches_by_type
+-- Every touch of an account by its kind: the type of the touch stands in the campaign's column, and
+-- which of two that came at once is the first does not matter.
+select
+    '' as event_id,
+    account_id,
+    (extract(epoch from occurred_at) * 1000000)::bigint as time_us,
+    day_only::int as day_only,
+    channel,
+    coalesce(touch_type, '') as campaign_id
+from stream.resolved_touches
+where account_id is not null
+
 -- name: touches_of
 -- The touches that belong to some accounts: those that say so, and those of the accounts' people.
 with theirs as (
@@ -164,12 +177,12 @@ insert into attribution.runs (run_id, status, started_at, settings)
 values (%s, 'running', %s, %s)
 
 -- name: fail_run
--- A run that is not published, and why.
+-- A run that is not published, and why; one that is published stays so.
 update attribution.runs
 set status = 'failed', finished_at = now(), error = %(error)s, data = %(data)s,
     diagnostics = %(diagnostics)s, timings = %(timings)s, data_until = %(data_until)s,
     artifact = %(artifact)s
-where run_id = %(run_id)s
+where run_id = %(run_id)s and status = 'running'
 
 -- name: notice_lost_clients
 -- Whether whoever holds this connection is still there is asked after 30 seconds of silence.
@@ -222,6 +235,12 @@ update attribution.runs set status = 'withdrawn' where run_id = %s
 select d.channel, c.currency, c.iacv::double precision, array_send(d.shares)
 from attribution.credit_draws d
 join attribution.conversions c using (run_id, conversion_id)
+where run_id = %s
+
+-- name: incremental_by_channel
+-- Draws of the conversions that touches of a channel added, by day and campaign.
+select channel, array_send(conversions)
+from attribution.incremental_draws
 where run_id = %s
 
 -- name: list_runs

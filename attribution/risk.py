@@ -22,6 +22,7 @@ __all__ = [
     "risk_spells",
     "row_sums",
     "summed_exposures",
+    "time_by_day",
 ]
 
 FloatArray = NDArray[np.float64]
@@ -150,7 +151,13 @@ def risk_by_day(
     -------
     In days, shape ``(cell, day)``.
     """
-    start, end = spells.days_from(first_day)
+    return time_by_day(*spells.days_from(first_day), cell, cells, days)
+
+
+def time_by_day(
+    start: FloatArray, end: FloatArray, cell: IntArray, cells: int, days: int
+) -> FloatArray:
+    """The same of any stretches of time, in days since the first of the calendar."""
     # Of the time after a moment, a day has the rest of it, and each later day all.
     risk = np.zeros((cells, days + 2))
     for moment, sign in ((start, 1.0), (end, -1.0)):

@@ -11,10 +11,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg2
+
 from attribution.journeys import QUERIES
 from bizops.bounds import bounded_channels, with_bound
 from bizops.database import Connection, Cursor, connect, opened
-from bizops.errors import BusyError, UsageError
+from bizops.errors import BizopsError, BusyError, ServiceError, UsageError
 from bizops.models import BAYESIAN
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "read_snapshot",
     "remove_leftovers",
     "run_folder",
+    "settle_failure",
     "start_run",
 ]
 
@@ -147,12 +150,44 @@ def start_run(
         cursor.execute(QUERIES["start_run"], (run_id, started_at, json.dumps(settings)))
 
 
-def fail_run(database_url: str, run_id: str, error: str, **found: Any) -> None:
-    """Record why a run was not published, with what was found until then."""
+def fail_run(database_url: str, run_id: str, error: str, **found: Any) -> str:
+    """Record why a run was not published, with what was found until then.
+
+    Returns
+    -------
+    Its status from now on: not ``failed`` if it was published all the same.
+    """
     values = dict.fromkeys(("data", "diagnostics", "timings", "data_until", "artifact"))
     values |= {"run_id": run_id, "error": error} | _encoded(found)
     with opened(database_url) as connection, connection.cursor() as cursor:
         cursor.execute(QUERIES["fail_run"], values)
+        return find_run(connection, run_id).status
+
+
+def settle_failure(database_url: str, run_id: str, error: BaseException, **found: Any) -> None:
+    """Record what ended a run, and raise it again, an error of PostgreSQL's in one sentence.
+
+    Where a connection is lost in the middle of a commit, the run may be published although nobody
+    was told; then there is nothing to raise.
+    """
+    reason = str(error) if isinstance(error, BizopsError) else repr(error)
+    if isinstance(error, KeyboardInterrupt):
+        reason = "interrupted"
+    try:
+        status = fail_run(database_url, run_id, reason, **found)
+    except (ServiceError, psycopg2.Error):
+        status = "unknown"
+    if not isinstance(error, psycopg2.Error):
+        raise error
+    if status == "published":
+        return
+    told = str(error).strip().partition("\n")[0] or type(error).__name__
+    fate = (
+        "nothing of it is published"
+        if status == "failed"
+        else "nor can it be asked now whether anything was published (`bizops runs list`)"
+    )
+    raise ServiceError(f"run {run_id}: PostgreSQL failed ({told}); {fate}") from error
 
 
 def publish_run(connection: Connection, run_id: str, **found: Any) -> None:

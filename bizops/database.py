@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 
 import psycopg2
@@ -58,8 +58,13 @@ def opened(database_url: str, *, application: str = "bizops") -> Iterator[Connec
     """A connection for one transaction: committed at the end, rolled back on an error, closed."""
     connection = connect(database_url, application=application)
     try:
-        with connection:
-            yield connection
+        yield connection
+        connection.commit()
+    except BaseException:
+        # of a connection that is lost there is nothing to roll back, and the first error says why
+        with suppress(psycopg2.Error):
+            connection.rollback()
+        raise
     finally:
         connection.close()
 
