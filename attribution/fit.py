@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from attribution.credit import bayesian_credit, incremental
+from attribution.added import find_added
+from attribution.credit import bayesian_credit
 from attribution.features import Features, build_features
 from attribution.gates import hold_to_gates
+from attribution.items import load_items
 from attribution.journeys import Journeys, load_journeys
 from attribution.kept import Kept
 from attribution.leads import Leads, credit_leads_by_model, load_leads
@@ -240,13 +242,14 @@ class _Work:
             connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
             self.found |= read_snapshot(connection)
             journeys = load_journeys(connection)
-            leads = load_leads(connection, journeys)
+            findings = Findings(journeys, load_leads(connection, journeys))
+            findings.items = load_items(connection, journeys)
         if not len(journeys.touches) and not len(journeys.revenue):
             raise UsageError(
                 "there is nothing to attribute: the database has neither touches of accounts nor "
                 "revenue; publish some with `bizops produce` and run `bizops stream`"
             )
-        self.found["data"] = _data_record(journeys, leads)
+        self.found["data"] = _data_record(journeys, findings.leads)
         self.found["data_until"] = datetime.fromtimestamp(journeys.until_us / 1e6, UTC)
         self._step("read_s")
         touches, conversions = len(journeys.touches), len(journeys.conversions)
@@ -254,7 +257,7 @@ class _Work:
             f"{touches:,} touches and {conversions:,} conversions "
             f"of {len(journeys.account_ids):,} accounts, {len(journeys.units):,} campaigns"
         )
-        return Findings(journeys, leads)
+        return findings
 
     def _model(self, findings: Findings) -> None:
         journeys = findings.journeys
@@ -267,7 +270,8 @@ class _Work:
         credit, draws = bayesian_credit(features, journeys.touches.unit, posterior)
         findings.credit[BAYESIAN], findings.draws = credit, draws
         if posterior is not None:
-            findings.incremental = incremental(features, posterior)
+            found, seed = (journeys, features, posterior), self.options.sampling.seed
+            findings.added = find_added(*found, findings.items, (credit, draws), seed)
             names = (journeys.units, features.channels, features.baselines, features.knots)
             findings.kept = Kept(*names, posterior)
         findings.lead_credit[BAYESIAN] = credit_leads_by_model(

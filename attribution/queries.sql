@@ -271,3 +271,12 @@ order by model, channel collate "C", campaign_id collate "C"
 -- Readers find a run of which PostgreSQL knows how large it is, or they wait for bad plans.
 analyze attribution.conversions, attribution.credit, attribution.credit_draws,
     attribution.lead_credit, attribution.credit_summary
+
+-- name: touch_items
+-- What touches carried, of those that carried anything.
+select
+    event_id,
+    coalesce(creative_id, '(none)') as creative_id,
+    coalesce(collateral_id, '(none)') as collateral_id
+from stream.touches
+where creative_id is not null or collateral_id is not null
