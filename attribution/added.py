@@ -24,6 +24,7 @@ __all__ = ["Added", "Parts", "Relative", "added_parts", "find_added", "save_adde
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 EPOCH = date(1970, 1, 1).toordinal()
+RELATIVE = ("run_id", "dimension", "channel", "campaign_id", "item_id", "effect")
 
 
 @dataclass(frozen=True)
@@ -239,10 +240,9 @@ def save_added(
             "of_iacv": added.of_iacv,
         },
     )
-    columns = ("run_id", "dimension", "channel", "campaign_id", "item_id", "effect")
     for dimension, relative in added.relative.items():
         slots = zip(relative.unit.tolist(), relative.item.tolist(), strict=True)
         keys = [
             (run_id, dimension, *units[unit], items.names[dimension][item]) for unit, item in slots
         ]
-        copy_draws(connection, "attribution.relative_draws", columns, keys, relative.effect)
+        copy_draws(connection, "attribution.relative_draws", RELATIVE, keys, relative.effect)

@@ -5,8 +5,8 @@ conversions followed the touches of one creative more often than that explains c
 afterwards. In each posterior draw, of creatives ``k`` of campaign ``c``:
 
 1. A touch of ``k`` adds ``r_k`` times what the model says. ``r_k ~ Gamma(1/t², rate 1/t²)`` has
-   mean 1 and standard deviation ``t``, the same for all campaigns. ``t = 0``, all alike, has prior
-   probability one half; else ``t`` is half-normal with scale 1.
+   mean 1 and standard deviation ``t``, the same for all campaigns. ``t`` is half-normal with
+   scale 1, so that where nothing tells creatives apart they are taken as alike.
 2. The campaign's level is the fit's, only its split is learned: ``ρ_k = r_k / Σ q_j r_j``, where
    ``q_k`` is the part of the campaign's expected conversions that ``k`` would have were all alike,
    by the exposure of its touches. So ``Σ q_k ρ_k = 1``.
@@ -41,13 +41,9 @@ IntArray = NDArray[np.int64]
 
 SWEEPS = 5
 WARM_UP = 100
-SPREADS = np.concatenate(([0.0], np.linspace(0.1, 2.5, 25)))
-SHAPES = 1 / SPREADS[1:] ** 2
-LOG_PRIOR = np.log(
-    np.concatenate(
-        ([0.5], 0.5 * np.exp(-0.5 * SPREADS[1:] ** 2) / np.exp(-0.5 * SPREADS[1:] ** 2).sum())
-    )
-)
+SPREADS = np.linspace(0.05, 2.5, 50)
+SHAPES = 1 / SPREADS**2
+LOG_PRIOR = -0.5 * SPREADS**2
 
 
 @dataclass(frozen=True)
@@ -126,8 +122,7 @@ def relative_effects(
 
     Returns
     -------
-    ``ρ``, shape ``(draw, slot)``; its mean over a campaign, weighted by ``expected``, is 1. Where
-    a draw has all alike it is exactly 1.
+    ``ρ``, shape ``(draw, slot)``; its mean over a campaign, weighted by ``expected``, is 1.
     """
     _, campaign = np.unique(slots.unit, return_inverse=True)
     sampler = _Sampler(slots, campaign, rng)
@@ -163,9 +158,6 @@ class _Sampler:
         level = self.rng.gamma(by_campaign) / np.where(level > 0, level, 1.0)
         mean = level[self.campaign] * exposed
         shape = self._shape(counts, mean)
-        if shape is None:
-            self.factor = self.effect = np.ones(len(counts))
-            return
         self.factor = self.rng.gamma(shape + counts) / (shape + mean)
         level = np.bincount(self.campaign, exposed * self.factor)
         self.effect = self.factor / np.where(level > 0, level, 1.0)[self.campaign]
@@ -185,14 +177,12 @@ class _Sampler:
         entry = np.clip(entry, self.begins[caused], self.ends[caused])
         return np.bincount(self.slots.slot[entry], minlength=len(self.campaign)).astype(float)
 
-    def _shape(self, counts: FloatArray, mean: FloatArray) -> float | None:
-        """A draw of ``1/t²``, or None for ``t = 0``."""
+    def _shape(self, counts: FloatArray, mean: FloatArray) -> float:
+        """A draw of ``1/t²``."""
         shape = SHAPES[:, None]
-        of_spread = (
+        log = LOG_PRIOR + (
             gammaln(shape + counts) - gammaln(shape) + shape * np.log(shape)
             - (shape + counts) * np.log(shape + mean)
         ).sum(axis=1)  # fmt: skip
-        log = LOG_PRIOR + np.append(-mean.sum(), of_spread)
         chances = np.exp(log - log.max())
-        chosen = int(self.rng.choice(len(log), p=chances / chances.sum()))
-        return float(SHAPES[chosen - 1]) if chosen else None
+        return float(self.rng.choice(SHAPES, p=chances / chances.sum()))
