@@ -1,6 +1,6 @@
 """A run for a marketer, on one page: what brought conversions, what changed, what is not known."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -20,6 +20,7 @@ def marketing_page(
     run: Run,
     channels: Sequence[dict[str, Any]],
     campaigns: Sequence[dict[str, Any]],
+    creatives: Mapping[str, str | None],
     change: Compared | None,
     stale: int | None,
 ) -> str:
@@ -29,6 +30,8 @@ def marketing_page(
     ----------
     channels, campaigns
         Rows as of :func:`attribution.runs.channel_table`; those of campaigns name one.
+    creatives
+        By campaign that has several, which works best; None where there is no evidence.
     change
         The run beside the one before it; None if there is none.
     stale
@@ -43,6 +46,7 @@ def marketing_page(
             *_total(channels),
             _chart("Channels", channels, "channel", by),
             _chart("Campaigns that brought most", campaigns[:MOST_CAMPAIGNS], "campaign_id", by),
+            *_ads(creatives),
             "<h2>What changed</h2>",
             *_changes(change),
             "<h2>What is not known</h2>",
@@ -83,6 +87,17 @@ def _chart(title: str, rows: Sequence[dict[str, Any]], name: str, by: str) -> st
     heads = ("", "IACV", "between", "")
     chart = intervals(bars, f"conversions that would not be there without it{by}", "conversions")
     return f"<h2>{escape(title)}</h2>{chart}" + table("", heads, money)
+
+
+def _ads(creatives: Mapping[str, str | None]) -> Iterator[str]:
+    if not creatives:
+        return
+    yield "<h2>Ads that work better than others of their campaign</h2>"
+    told = [f"<li>{escape(name)}: {escape(text)}</li>" for name, text in creatives.items() if text]
+    yield f"<ul>{''.join(told)}</ul>" if told else ""
+    alike = sum(text is None for text in creatives.values())
+    if alike:
+        yield f"<p>Of {alike:,} campaigns there is no evidence that one works better.</p>"
 
 
 def _label(row: dict[str, Any], name: str) -> str:

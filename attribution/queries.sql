@@ -280,3 +280,10 @@ select
     coalesce(collateral_id, '(none)') as collateral_id
 from stream.touches
 where creative_id is not null or collateral_id is not null
+
+-- name: creative_effects
+-- What a run says of each creative beside the others of its campaign.
+select channel, campaign_id, item_id, array_send(effect)
+from attribution.relative_draws
+where run_id = %s and dimension = 'creative'
+order by channel collate "C", campaign_id collate "C", item_id collate "C"

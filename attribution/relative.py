@@ -127,6 +127,8 @@ def relative_effects(
     _, campaign = np.unique(slots.unit, return_inverse=True)
     sampler = _Sampler(slots, campaign, rng)
     effects = np.ones(expected.shape)
+    if not len(campaign):
+        return effects
     for d in range(len(expected)):
         total = np.bincount(campaign, expected[d])[campaign]
         exposed = expected[d] / np.where(total > 0, total, 1.0)

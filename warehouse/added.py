@@ -7,17 +7,15 @@ from typing import Any
 import numpy as np
 
 from bizops.arrays import decode_arrays
+from bizops.best import Beside, beside
 from bizops.database import Connection, load_queries
 from warehouse.draws import BATCH, FloatArray, estimates
-from warehouse.figures import Comparison, Group, Times
+from warehouse.figures import Comparison, Group
 
 __all__ = ["ITEMS", "AddedSums", "Relative", "compare", "read_added", "read_relative"]
 
 QUERIES = load_queries("warehouse", "items.sql")
 ITEMS = ("creative", "collateral")
-MOST_TIMES = 1000.0
-"""How many times as well something may work: beyond it, what it is compared with does nothing."""
-
 Relative = dict[tuple[str, str, str], FloatArray]
 """Draws of effects relative to their campaign's mean, by channel, campaign and item."""
 
@@ -98,45 +96,23 @@ def compare(added: AddedSums, relative: Relative, by: str) -> dict[Group, Compar
     A creative's effect is the same in each period; collateral's is the mean over the campaigns it
     was used in, which are not compared with each other.
     """
-    if by not in ITEMS:
-        return {}
-    means = {
-        group: added.conversions[group] / alike
-        for group, alike in added.alike.items()
-        if (alike > 0).all()
-    }
-    effects = estimates(means)
-    campaigns: dict[tuple[str, str], Relative] = {}
+    effects = estimates(
+        {
+            group: added.conversions[group] / alike
+            for group, alike in added.alike.items()
+            if (alike > 0).all()
+        }
+    )
+    campaigns: dict[tuple[str, str], list[str]] = {}
     if by == "creative":
-        for name, draws in relative.items():
-            campaigns.setdefault(name[:2], {})[name] = draws
-    beside = {
-        name: comparison
-        for campaign in campaigns.values()
-        for name, comparison in _beside(campaign).items()
-    }
+        for channel, campaign_id, item in relative:
+            campaigns.setdefault((channel, campaign_id), []).append(item)
+    others: dict[tuple[str, str, str], tuple[Beside, str]] = {}
+    for names, items in campaigns.items():
+        draws = np.stack([relative[*names, item] for item in items])
+        for item, found in zip(items, beside(draws), strict=True):
+            others[*names, item] = (found, items[found.worst])
     return {
-        group: Comparison(
-            effects[group], *beside.get((group.key, group.campaign_id, group.item), ())
-        )
-        for group in effects
+        group: Comparison(effect, *others.get((group.key, group.campaign_id, group.item), ()))
+        for group, effect in effects.items()
     }
-
-
-def _beside(
-    campaign: Relative,
-) -> dict[tuple[str, str, str], tuple[float, str, Times, float]]:
-    """Probability of being the best, the worst, and how each compares with that."""
-    draws = np.stack(list(campaign.values()))
-    best = draws == draws.max(axis=0)
-    chances = (best / best.sum(axis=0)).mean(axis=1)
-    names = list(campaign)
-    at = int(np.argmin(draws.mean(axis=1)))
-    worst = draws[at]
-    found = {}
-    for place, name in enumerate(names):
-        ratio = np.minimum(draws[place], MOST_TIMES * worst) / np.maximum(worst, 1e-30)
-        ends = np.quantile(ratio, (0.5, 0.05, 0.95, 0.25, 0.75)).tolist()
-        above = float((draws[place] > worst).mean())
-        found[name] = (float(chances[place]), names[at][2], Times(*ends), above)
-    return found

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammainc
 
+from bizops.best import Beside
+
 __all__ = [
     "BASELINE",
     "Comparison",
@@ -16,7 +18,6 @@ __all__ = [
     "Observed",
     "Retention",
     "Row",
-    "Times",
     "make_row",
     "rank",
     "roi_above_one",
@@ -65,16 +66,6 @@ class Estimate(NamedTuple):
         return Estimate(*(value + constant for value in self))
 
 
-class Times(NamedTuple):
-    """How many times as well: the median with its 90 % and 50 % intervals, by quantiles."""
-
-    median: float
-    low: float
-    high: float
-    low_50: float
-    high_50: float
-
-
 @dataclass(frozen=True)
 class Comparison:
     """A creative beside the others of its campaign, or collateral beside its campaigns' means.
@@ -83,21 +74,14 @@ class Comparison:
     ----------
     relative_effect
         Of a touch, where 1 is the mean of its campaign's.
-    probability_best
-        That it is the best of its campaign, shared out where several are alike.
-    worst
-        The creative of the campaign with the lowest mean effect.
-    times_worst
-        Effect of a touch beside one of the worst's.
-    probability_above_worst
-        That it is more.
+    beside, worst
+        A creative in its campaign, and which of the campaign's has the lowest mean; None where the
+        campaign has no other.
     """
 
     relative_effect: Estimate
-    probability_best: float | None = None
+    beside: Beside | None = None
     worst: str | None = None
-    times_worst: Times | None = None
-    probability_above_worst: float | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from warehouse.figures import Comparison, Estimate, Row, Times
+from bizops.best import Times, told
+from warehouse.figures import Comparison, Estimate, Row
 from warehouse.question import KEYS, Question
 from warehouse.report import Report, Run
 
@@ -68,7 +69,6 @@ ENDS = dict.fromkeys(
     ),
     Estimate._fields,
 ) | {"times_worst": Times._fields}
-SURE = 0.95
 
 
 def as_json(report: Report) -> str:
@@ -134,7 +134,10 @@ def _figures(report: Report) -> tuple[str, ...]:
 
 
 def _figure(row: Row, name: str) -> Any:
-    return getattr(row, name) if hasattr(row, name) else getattr(row.comparison, name, None)
+    for holder in (row, row.comparison, row.comparison and row.comparison.beside):
+        if hasattr(holder, name):
+            return getattr(holder, name)
+    return None
 
 
 def _plain(value: Any) -> Any:
@@ -276,21 +279,16 @@ def _best(report: Report) -> Iterator[str]:
     """Which creative of each campaign works best, and how sure that is."""
     campaigns: dict[tuple[str, str], dict[str, Comparison]] = {}
     for row in report.rows:
-        if row.comparison and row.comparison.times_worst:
+        if row.comparison and row.comparison.beside:
             creatives = campaigns.setdefault((row.group.key, row.group.campaign_id), {})
             creatives[row.group.item] = row.comparison
     alike = 0
     for names, creatives in campaigns.items():
-        best, beside = max(creatives.items(), key=lambda each: each[1].relative_effect.mean)
-        times, above = beside.times_worst, beside.probability_above_worst or 0.0
-        if times is None or above < SURE:
-            alike += 1
-            continue
-        yield (
-            f"{' / '.join(names)}: a touch of {best} works {_count(times.median)} times "
-            f"({_count(times.low)}–{_count(times.high)}) as well as one of {beside.worst}; "
-            f"{best} is the best with {beside.probability_best:.0%}"
-        )
+        best, its = max(creatives.items(), key=lambda each: each[1].relative_effect.mean)
+        sentence = told(best, its.worst, its.beside) if its.worst and its.beside else None
+        alike += sentence is None
+        if sentence:
+            yield f"{' / '.join(names)}: {sentence}"
     if alike:
         yield f"{alike:,} campaigns: no evidence that one creative works better than another"
 

@@ -75,16 +75,19 @@ def observe(
         if group.key != BASELINE
     }
     base_leads = {group.start: row[0] for group, row in leads.items() if group.key == BASELINE}
-    campaign_id = BASELINE if question.by in ("campaign", "creative") else ""
-    item = BASELINE if question.by == "creative" else ""
     for start in {*totals, *base_leads}:
         unexplained = totals[start][2] - totals[start][1] if start in totals else 0.0
-        observed[Group(BASELINE, campaign_id, start, item)] = Observed(
+        observed[_baseline(question.by, start)] = Observed(
             attributed_leads=base_leads.get(start),
             conversions=base_conversions.get(start, NOTHING),
             iacv=base_iacv.get(start, NOTHING).plus(unexplained),
         )
     return observed
+
+
+def _baseline(by: str, start: date | None) -> Group:
+    campaign_id = BASELINE if by in ("campaign", "creative") else ""
+    return Group(BASELINE, campaign_id, start, BASELINE if by == "creative" else "")
 
 
 def _draws(

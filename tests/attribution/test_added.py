@@ -11,6 +11,7 @@ from attribution.features import build_features
 from attribution.fit import Options, attribute
 from attribution.items import Items, load_items
 from attribution.journeys import load_journeys
+from attribution.pages import write_pages
 from attribution.sampling import Sampling
 from attribution.sizes import size_draws
 from bizops.database import opened
@@ -214,7 +215,7 @@ def test_a_segment_without_a_sale_has_the_mean_of_all():
 
 
 @pytest.mark.slow
-def test_creatives_of_a_fit_are_reported(settings):
+def test_creatives_of_a_fit_are_reported(settings, tmp_path):
     """From touches in the database to the sentence that names the best."""
     url = settings.database_url
     story, creatives = advertised(5, TEN_TIMES, accounts=400)
@@ -226,14 +227,19 @@ def test_creatives_of_a_fit_are_reported(settings):
     with opened(url) as connection:
         items = load_items(connection, load_journeys(connection))
     assert items.names["creative"] == ("(none)", "ad-0", "ad-1", "ad-2", "ad-3")
-    attribute(settings, url, Options(Sampling(draws=400, tune=400)))
+    run = attribute(settings, url, Options(Sampling(draws=400, tune=400)))
+    with opened(url) as connection:
+        write_pages(connection, run.run_id, tmp_path)
+    page = (tmp_path / "marketing.html").read_text()
+    assert "ads / a: a touch of ad-1 works" in page
+    assert "Of 1 campaigns there is no evidence" in page
 
     def ask(by, **more):
         with opened(url) as connection:
             return report(connection, Question(by=by, **more)).rows
 
     rows = {(row.group.campaign_id, row.group.item): row for row in ask("creative")}
-    best = rows["a", "ad-1"].comparison
+    best = rows["a", "ad-1"].comparison.beside
     assert best.probability_best > 0.95
     assert best.probability_above_worst > 0.95
     assert best.times_worst.low > 2

@@ -98,19 +98,21 @@ def test_how_creatives_compare(carried_database):
     rows = rows_of(found)
     same = rows["email", "welcome", "m1"].comparison
     assert same.relative_effect[:3] == pytest.approx((1.05, 1, 1.2), rel=1e-6)
-    assert same.probability_best == pytest.approx((3 * 0.5 + 1) / 4)  # shared while alike
-    assert (same.worst, same.probability_above_worst) == ("m2", 0.25)
-    assert same.times_worst.median == pytest.approx(1)
+    assert same.beside.probability_best == pytest.approx((3 * 0.5 + 1) / 4)  # shared while alike
+    assert (same.worst, same.beside.probability_above_worst) == ("m2", 0.25)
+    assert same.beside.times_worst.median == pytest.approx(1)
     best = rows["ads", "spring", "s1"].comparison
-    assert (best.probability_best, best.probability_above_worst) == (1, 1)
-    assert best.times_worst.median == pytest.approx(9, rel=1e-6)
-    assert best.times_worst.low < best.times_worst.low_50 < best.times_worst.high
+    assert (best.beside.probability_best, best.beside.probability_above_worst) == (1, 1)
+    assert best.beside.times_worst.median == pytest.approx(9, rel=1e-6)
+    assert (
+        best.beside.times_worst.low < best.beside.times_worst.low_50 < best.beside.times_worst.high
+    )
     only = rows["ads", "(none)", "(none)"].comparison
     assert only.relative_effect == pytest.approx((1,) * 5)
-    assert (only.probability_best, only.times_worst) == (None, None)
+    assert (only.beside, only.worst) == (None, None)
     text = as_table(found, width=120)
     assert "ads / spring: a touch of s1 works 9 times (4.7–9) as well as one of s2" in text
-    assert "s1 is the best with 100%" in text
+    assert "s1 is the best with a probability of 100%" in text
     assert "1 campaigns: no evidence that one creative works better than another" in text
 
 
