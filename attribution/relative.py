@@ -4,9 +4,11 @@ The model knows no effect of a creative: a touch adds what its campaign's touche
 conversions followed the touches of one creative more often than that explains can be seen
 afterwards. In each posterior draw, of creatives ``k`` of campaign ``c``:
 
-1. A touch of ``k`` adds ``r_k`` times what the model says. ``r_k ~ Gamma(1/t², rate 1/t²)`` has
-   mean 1 and standard deviation ``t``, the same for all campaigns. ``t`` is half-normal with
-   scale 1, so that where nothing tells creatives apart they are taken as alike.
+1. A touch of ``k`` adds ``r_k`` times what the model says. A campaign's creatives are all alike
+   (``r = 1``) or differ, ``r_k ~ Gamma(1/t_c², rate 1/t_c²)`` with mean 1 and standard deviation
+   ``t_c``, which is half-normal with scale 1. The share ``p`` of campaigns whose creatives differ
+   is learned from all, ``p ~ Beta(1, 1)``. One campaign's star says nothing of others' spread: a
+   spread that all shared let chance in campaigns beside it pass for a difference.
 2. The campaign's level is the fit's, only its split is learned: ``ρ_k = r_k / Σ q_j r_j``, where
    ``q_k`` is the part of the campaign's expected conversions that ``k`` would have were all alike,
    by the exposure of its touches. So ``Σ q_k ρ_k = 1``.
@@ -15,9 +17,9 @@ afterwards. In each posterior draw, of creatives ``k`` of campaign ``c``:
    ``f_k`` the part of that on touches of ``k``; the sum is over all campaigns. Drawing causes gives
    counts ``n_k``.
 4. Given their sum, counts are multinomial in ``q_k r_k``. With ``g ~ Gamma(Σ n, rate Σ q r)`` that
-   is a product of Poissons with means ``g q_k r_k``, so that ``r_k ~ Gamma(1/t² + n_k, rate
-   1/t² + g q_k)``, and ``t`` is drawn on a grid from the negative binomials that integrating ``r``
-   out leaves.
+   is a product of Poissons with means ``g q_k r_k``, so that ``r_k ~ Gamma(1/t_c² + n_k, rate
+   1/t_c² + g q_k)``. Whether they differ, and ``t_c`` on a grid, is drawn from what integrating
+   ``r`` out leaves: negative binomials, or Poissons where all are alike.
 
 Steps 2 to 4 are a Gibbs sampler; it goes on from draw to draw, some sweeps in each. What it learns
 does not flow back into the fit: a "cut" (Plummer 2015, "Cuts in Bayesian graphical models",
@@ -43,7 +45,7 @@ SWEEPS = 5
 WARM_UP = 100
 SPREADS = np.linspace(0.05, 2.5, 50)
 SHAPES = 1 / SPREADS**2
-LOG_PRIOR = -0.5 * SPREADS**2
+LOG_PRIOR = -0.5 * SPREADS**2 - np.log(np.exp(-0.5 * SPREADS**2).sum())
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ def relative_effects(
 
     Returns
     -------
-    ``ρ``, shape ``(draw, slot)``; its mean over a campaign, weighted by ``expected``, is 1.
+    ``ρ``, shape ``(draw, slot)``; its mean over a campaign, weighted by ``expected``, is 1. Where a
+    draw has all of a campaign alike it is exactly 1.
     """
     _, campaign = np.unique(slots.unit, return_inverse=True)
     sampler = _Sampler(slots, campaign, rng)
@@ -142,12 +145,10 @@ def relative_effects(
 class _Sampler:
     """The state of the Gibbs sampler, and how it moves on."""
 
-    factor: FloatArray
-    effect: FloatArray
-
     def __init__(self, slots: Slots, campaign: IntArray, rng: np.random.Generator) -> None:
         self.slots, self.campaign, self.rng = slots, campaign, rng
         self.factor = self.effect = np.ones(len(campaign))  # r, and ρ
+        self.differing = 0.5  # p
         changes = np.diff(slots.conversion, prepend=-1) != 0
         self.begins = np.flatnonzero(changes)
         self.ends = np.append(self.begins[1:], len(changes)) - 1
@@ -159,10 +160,14 @@ class _Sampler:
         level = np.bincount(self.campaign, exposed * self.factor)
         level = self.rng.gamma(by_campaign) / np.where(level > 0, level, 1.0)
         mean = level[self.campaign] * exposed
-        shape = self._shape(counts, mean)
+        shape = self._shapes(counts, mean)[self.campaign]
+        same = np.isinf(shape)
+        shape[same] = 1.0
         self.factor = self.rng.gamma(shape + counts) / (shape + mean)
+        self.factor[same] = 1.0
         level = np.bincount(self.campaign, exposed * self.factor)
         self.effect = self.factor / np.where(level > 0, level, 1.0)[self.campaign]
+        self.effect[same] = 1.0
 
     def _causes(self, alike: FloatArray) -> FloatArray:
         """How many conversions each slot's touches caused, drawn."""
@@ -179,12 +184,19 @@ class _Sampler:
         entry = np.clip(entry, self.begins[caused], self.ends[caused])
         return np.bincount(self.slots.slot[entry], minlength=len(self.campaign)).astype(float)
 
-    def _shape(self, counts: FloatArray, mean: FloatArray) -> float:
-        """A draw of ``1/t²``."""
+    def _shapes(self, counts: FloatArray, mean: FloatArray) -> FloatArray:
+        """A draw of ``1/t²`` of each campaign, infinite where its creatives are alike."""
         shape = SHAPES[:, None]
-        log = LOG_PRIOR + (
+        differ = (
             gammaln(shape + counts) - gammaln(shape) + shape * np.log(shape)
             - (shape + counts) * np.log(shape + mean)
-        ).sum(axis=1)  # fmt: skip
-        chances = np.exp(log - log.max())
-        return float(self.rng.choice(SHAPES, p=chances / chances.sum()))
+        )  # fmt: skip
+        first = np.flatnonzero(np.diff(self.campaign, prepend=-1))
+        log = np.add.reduceat(np.vstack((-mean, differ)), first, axis=1)
+        log[0] += np.log1p(-self.differing)
+        log[1:] += np.log(self.differing) + LOG_PRIOR[:, None]
+        # the largest of the logs with Gumbel noise is a draw
+        chosen = np.argmax(log + self.rng.gumbel(size=log.shape), axis=0)
+        differing = int((chosen > 0).sum())
+        self.differing = self.rng.beta(1 + differing, 1 + len(chosen) - differing)
+        return np.append(np.inf, SHAPES)[chosen]
