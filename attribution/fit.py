@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from attribution.account_activity import account_activity
-from attribution.credit import bayesian_credit, incremental
+from attribution.added import find_added
+from attribution.credit import bayesian_credit
 from attribution.evidence import after_sale_touches, lift_records, moved, placebo_records
 from attribution.features import Features, build_features
 from attribution.gates import hold_to_gates
+from attribution.items import load_items
 from attribution.journeys import Journeys, load_journeys
 from attribution.kept import Kept
 from attribution.leads import credit_leads_by_model, load_leads
@@ -235,14 +237,15 @@ class _Work:
             connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
             self.found |= read_snapshot(connection)
             journeys = load_journeys(connection)
-            leads = load_leads(connection, journeys)
+            findings = Findings(journeys, load_leads(connection, journeys))
+            findings.items = load_items(connection, journeys)
             self._after_sale = after_sale_touches(connection, journeys)
         if not len(journeys.touches) and not len(journeys.revenue):
             raise UsageError(
                 "there is nothing to attribute: the database has neither touches of accounts nor "
                 "revenue; publish some with `bizops produce` and run `bizops stream`"
             )
-        self.found["data"] = data_record(journeys, leads)
+        self.found["data"] = data_record(journeys, findings.leads)
         self.found["data_until"] = datetime.fromtimestamp(journeys.until_us / 1e6, UTC)
         self._step("read_s")
         touches, conversions = len(journeys.touches), len(journeys.conversions)
@@ -250,7 +253,7 @@ class _Work:
             f"{touches:,} touches and {conversions:,} conversions "
             f"of {len(journeys.account_ids):,} accounts, {len(journeys.units):,} campaigns"
         )
-        return Findings(journeys, leads)
+        return findings
 
     def _model(self, findings: Findings) -> None:
         journeys = findings.journeys
@@ -265,7 +268,8 @@ class _Work:
         credit, draws = bayesian_credit(features, journeys.touches.unit, posterior)
         findings.credit[BAYESIAN], findings.draws = credit, draws
         if posterior is not None:
-            findings.incremental = incremental(features, posterior)
+            found, seed = (journeys, features, posterior), self.options.sampling.seed
+            findings.added = find_added(*found, findings.items, (credit, draws), seed)
             names = (journeys.units, features.channels, features.baselines, features.knots)
             findings.kept = Kept(*names, posterior)
             findings.activity = account_activity(journeys, features)

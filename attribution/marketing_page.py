@@ -1,6 +1,6 @@
 """A run for a marketer, on one page: what brought conversions, what changed, what is not known."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -21,6 +21,7 @@ def marketing_page(
     run: Run,
     channels: Sequence[dict[str, Any]],
     campaigns: Sequence[dict[str, Any]],
+    creatives: Mapping[str, str | None],
     change: Compared | None,
     stale: int | None,
     more: Iterable[str] = (),
@@ -31,6 +32,8 @@ def marketing_page(
     ----------
     channels, campaigns
         Rows as of :func:`attribution.runs.channel_table`; those of campaigns name one.
+    creatives
+        By campaign that has several, which works best; None where there is no evidence.
     change
         The run beside the one before it; None if there is none.
     stale
@@ -48,6 +51,7 @@ def marketing_page(
             _chart("Channels", channels, "channel", by),
             _chart("Campaigns that brought most", campaigns[:MOST_CAMPAIGNS], "campaign_id", by),
             *more,
+            *_ads(creatives),
             "<h2>What changed</h2>",
             *_changes(change),
             *_experiments(run),
@@ -95,6 +99,17 @@ def _experiments(run: Run) -> Iterator[str]:
     items = [f"<li>{said}</li>" for said in moves_said(run.diagnostics or {})]
     if items:
         yield f"<h2>What experiments say</h2><ul>{''.join(items)}</ul>"
+
+
+def _ads(creatives: Mapping[str, str | None]) -> Iterator[str]:
+    if not creatives:
+        return
+    yield "<h2>Ads that work better than others of their campaign</h2>"
+    told = [f"<li>{escape(name)}: {escape(text)}</li>" for name, text in creatives.items() if text]
+    yield f"<ul>{''.join(told)}</ul>" if told else ""
+    alike = sum(text is None for text in creatives.values())
+    if alike:
+        yield f"<p>Of {alike:,} campaigns there is no evidence that one works better.</p>"
 
 
 def _label(row: dict[str, Any], name: str) -> str:

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable
 from html import escape
+from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from attribution.curves import read_curves
 from attribution.curves_page import sections
@@ -14,6 +17,8 @@ from attribution.runs import Run, channel_table, find_run
 from attribution.stale import count_stale
 from attribution.statistics_page import statistics_page
 from attribution.versions import Compared, compare_runs
+from bizops.arrays import decode_arrays
+from bizops.best import beside, told
 from bizops.database import Connection
 from bizops.errors import UsageError
 
@@ -43,6 +48,7 @@ def write_pages(connection: Connection, run_id: str, folder: Path) -> list[Path]
             run,
             channels,
             _campaigns(connection, run),
+            _creatives(connection, run),
             _change(connection, run),
             stale[1] if stale and stale[0] == run.run_id else None,
             _more(connection, run) if kept else (),
@@ -75,6 +81,22 @@ def _campaigns(connection: Connection, run: Run) -> list[dict[str, Any]]:
         | {"iacv": dict(zip(ends, row[6:9], strict=True))}
         for row in rows
     ]
+
+
+def _creatives(connection: Connection, run: Run) -> dict[str, str | None]:
+    """By campaign that has several, what is known of which works best; None where nothing is."""
+    with connection.cursor() as cursor:
+        cursor.execute(QUERIES["creative_effects"], (run.run_id,))
+        rows = cursor.fetchall()
+    said = {}
+    for names, group in groupby(rows, key=lambda row: row[:2]):
+        creatives = list(group)
+        draws = decode_arrays([row[3] for row in creatives]).astype(np.float64)
+        best = int(np.argmax(draws.mean(axis=1)))
+        found = beside(draws)[best]
+        sentence = told(creatives[best][2], creatives[found.worst][2], found)
+        said[" / ".join(names)] = sentence
+    return said
 
 
 def _change(connection: Connection, run: Run) -> Compared | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
 from itertools import chain
 from typing import Any
 
@@ -11,8 +10,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from attribution.account_activity import AccountActivity, save_activity
+from attribution.added import Added, save_added
 from attribution.copying import copy_columns, copy_draws
 from attribution.credit import BASELINE, Credit, DrawCredit
+from attribution.items import Items, no_items
 from attribution.journeys import NEVER, QUERIES, Journeys
 from attribution.kept import Effects, Kept, save_effects, save_kept
 from attribution.leads import LeadCredit, Leads
@@ -23,7 +24,6 @@ from bizops.models import BAYESIAN
 
 __all__ = ["Findings", "write_credit", "write_findings", "write_summary"]
 
-EPOCH = date(1970, 1, 1).toordinal()
 SUMMARY = (
     "dimension", "channel", "campaign_id", "period", "period_start", "currency",
     "conversions_mean", "conversions_low", "conversions_high", "iacv_mean", "iacv_low", "iacv_high",
@@ -42,8 +42,8 @@ class Findings:
         Of campaigns, by each Markov model.
     draws
         Of the Bayesian model's shares; None for a run of rules only.
-    incremental
-        Day, campaign and draws, as of :func:`attribution.credit.incremental`; None without a fit.
+    items, added
+        What touches carried, and what they add in expectation; None without a fit.
     kept
         The model, for restating; None without a fit.
     activity
@@ -61,7 +61,8 @@ class Findings:
     lead_credit: dict[str, LeadCredit] = field(default_factory=dict)
     effects: Effects = field(default_factory=dict)
     draws: DrawCredit | None = None
-    incremental: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]] | None = None
+    items: Items = field(default_factory=lambda: no_items(0))
+    added: Added | None = None
     kept: Kept | None = None
     activity: AccountActivity | None = None
     provisional: frozenset[str] = frozenset()
@@ -78,8 +79,8 @@ def write_findings(connection: Connection, run_id: str, findings: Findings, **fo
         ``seen_at`` of the run.
     """
     write_credit(connection, run_id, findings)
-    if findings.incremental is not None:
-        _write_incremental(connection, run_id, findings.journeys, *findings.incremental)
+    if findings.added is not None:
+        save_added(connection, run_id, findings.journeys.units, findings.items, findings.added)
     if findings.kept is not None:
         save_kept(connection, run_id, findings.kept)
     if findings.activity is not None:
@@ -175,22 +176,6 @@ def _write_draws(
     )
     columns = ("run_id", "conversion_id", "channel", "campaign_id", "shares")
     copy_draws(connection, "attribution.credit_draws", columns, keys, draws.shares)
-
-
-def _write_incremental(
-    connection: Connection,
-    run_id: str,
-    journeys: Journeys,
-    day: NDArray[np.int64],
-    unit: NDArray[np.int64],
-    draws: NDArray[np.float32],
-) -> None:
-    keys = (
-        (run_id, date.fromordinal(EPOCH + int(on)), *journeys.units[code])
-        for on, code in zip(day, unit, strict=True)
-    )
-    columns = ("run_id", "touched_on", "channel", "campaign_id", "conversions")
-    copy_draws(connection, "attribution.incremental_draws", columns, keys, draws)
 
 
 def _write_summary(connection: Connection, run_id: str, findings: Findings) -> None:

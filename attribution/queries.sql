@@ -315,3 +315,19 @@ from stream.spend
 where date - date '1970-01-01' <= %(until)s
 group by channel, campaign_id, currency, date
 order by channel collate "C", campaign_id collate "C", currency, day
+
+-- name: touch_items
+-- What touches carried, of those that carried anything.
+select
+    event_id,
+    coalesce(creative_id, '(none)') as creative_id,
+    coalesce(collateral_id, '(none)') as collateral_id
+from stream.touches
+where creative_id is not null or collateral_id is not null
+
+-- name: creative_effects
+-- What a run says of each creative beside the others of its campaign.
+select channel, campaign_id, item_id, array_send(effect)
+from attribution.relative_draws
+where run_id = %s and dimension = 'creative'
+order by channel collate "C", campaign_id collate "C", item_id collate "C"

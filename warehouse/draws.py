@@ -49,25 +49,32 @@ class DrawSums:
 def read_draw_sums(connection: Connection, query: str, parameters: Mapping[str, Any]) -> DrawSums:
     """Sum the draws that ``query`` finds, batch by batch.
 
-    The query gives key, campaign_id, start, amount and ``array_send`` of a ``real[]``.
+    The query gives key, campaign_id, start, item, amount, the part of the draws that is meant, and
+    ``array_send`` of a ``real[]``.
     """
     sums = DrawSums()
     with connection.cursor(name="draws") as cursor:
         cursor.itersize = BATCH
         cursor.execute(query, parameters)
         while rows := cursor.fetchmany(BATCH):
-            groups = [Group(*row[:3]) for row in rows]
-            amounts = np.array([row[3] for row in rows])
-            sums.add(groups, decode_arrays([row[4] for row in rows]).astype(np.float64), amounts)
+            groups = [Group(*row[:4]) for row in rows]
+            amounts, parts = (np.array([row[column] for row in rows]) for column in (4, 5))
+            shares = decode_arrays([row[6] for row in rows]).astype(np.float64)
+            sums.add(groups, shares * parts[:, None], amounts)
     return sums
 
 
 def estimates[Key](
     draws: Mapping[Key, FloatArray], *, zero_below: float = 0.0
 ) -> dict[Key, Estimate]:
-    """Mean and 90 % interval of each figure's draws, of shape ``(draw,)`` each."""
+    """Mean, 90 % and 50 % interval of each figure's draws, of shape ``(draw,)`` each.
+
+    The narrower interval lies in the wider one.
+    """
     if not draws:
         return {}
-    ends = interval(np.stack(list(draws.values()), axis=1), zero_below=zero_below)
-    columns = (array.tolist() for array in ends)
-    return dict(zip(draws, map(Estimate, *columns), strict=True))
+    stacked = np.stack(list(draws.values()), axis=1)
+    mean, low, high = interval(stacked, zero_below=zero_below)
+    _, low_50, high_50 = interval(stacked, probability=0.5, zero_below=zero_below)
+    ends = (mean, low, high, np.maximum(low, low_50), np.minimum(high, high_50))
+    return dict(zip(draws, map(Estimate, *(array.tolist() for array in ends)), strict=True))

@@ -4,7 +4,24 @@ from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
-__all__ = ["BASELINE", "Estimate", "Group", "Observed", "Retention", "Row", "make_row", "rank"]
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammainc
+
+from bizops.best import Beside
+
+__all__ = [
+    "BASELINE",
+    "Comparison",
+    "Estimate",
+    "Group",
+    "Observed",
+    "Retention",
+    "Row",
+    "make_row",
+    "rank",
+    "roi_above_one",
+]
 
 BASELINE = "(baseline)"
 
@@ -15,33 +32,56 @@ class Group(NamedTuple):
     Attributes
     ----------
     key
-        Channel or account_id, or ``(baseline)``.
+        Channel, account_id or collateral_id, or ``(baseline)``.
     campaign_id
-        Empty unless the report is by campaign.
+        Empty unless the report is by campaign or creative.
     start
         First day of the period, or None for all time.
+    item
+        The creative_id, empty unless the report is by creative.
     """
 
     key: str
     campaign_id: str
     start: date | None
+    item: str = ""
 
 
 class Estimate(NamedTuple):
-    """A mean and its 90 % interval; all three are equal where nothing is uncertain."""
+    """A mean with its 90 % and 50 % intervals; all are equal where nothing is uncertain."""
 
     mean: float
     low: float
     high: float
+    low_50: float
+    high_50: float
 
     @classmethod
     def exact(cls, value: float) -> "Estimate":
         """Of a figure without doubt."""
-        return cls(value, value, value)
+        return cls(value, value, value, value, value)
 
     def plus(self, constant: float) -> "Estimate":
         """Moved by an amount without doubt."""
-        return Estimate(self.mean + constant, self.low + constant, self.high + constant)
+        return Estimate(*(value + constant for value in self))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A creative beside the others of its campaign, or collateral beside its campaigns' means.
+
+    Attributes
+    ----------
+    relative_effect
+        Of a touch, where 1 is the mean of its campaign's.
+    beside, worst
+        A creative in its campaign, and which of the campaign's has the lowest mean; None where the
+        campaign has no other.
+    """
+
+    relative_effect: Estimate
+    beside: Beside | None = None
+    worst: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,9 +94,13 @@ class Observed:
     spend: float | None = None
     conversions: Estimate | None = None
     incremental_conversions: Estimate | None = None
+    incremental_iacv: Estimate | None = None
     iacv: Estimate | None = None
     median_conversion_days: float | None = None
     iacv_at_median_conversion_time: float | None = None
+    iacv_draws: NDArray[np.float64] | None = None
+    """Of credited IACV, shape ``(draw,)``."""
+    comparison: Comparison | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +135,7 @@ class Row:
     cost_per_lead: float | None
     attributed_conversions: Estimate | None
     incremental_conversions: Estimate | None
+    incremental_iacv: Estimate | None
     attributed_iacv: Estimate | None
     median_conversion_days: float | None
     iacv_at_median_conversion_time: float | None
@@ -98,7 +143,10 @@ class Row:
     cac: float | None
     ltv: float | None
     roi: float | None
+    roi_above_one: float | None
+    roi_above_one_unknown: str | None
     currency: str | None
+    comparison: Comparison | None = None
 
 
 def make_row(
@@ -122,6 +170,7 @@ def make_row(
     iacv = seen.iacv.mean if seen.iacv and not baseline else None
     cac = divided(seen.spend, conversions)
     ltv = product(divided(iacv, conversions), margin, retention.mean_years)
+    above_one, unknown = roi_above_one(seen, baseline, margin, retention)
     return Row(
         group=group,
         account_name=account_name,
@@ -132,6 +181,7 @@ def make_row(
         cost_per_lead=divided(seen.spend, seen.attributed_leads),
         attributed_conversions=seen.conversions,
         incremental_conversions=seen.incremental_conversions,
+        incremental_iacv=seen.incremental_iacv,
         attributed_iacv=seen.iacv,
         median_conversion_days=seen.median_conversion_days,
         iacv_at_median_conversion_time=seen.iacv_at_median_conversion_time,
@@ -139,8 +189,37 @@ def make_row(
         cac=cac,
         ltv=ltv,
         roi=divided(ltv, cac),
+        roi_above_one=above_one,
+        roi_above_one_unknown=unknown,
         currency=currency,
+        comparison=seen.comparison,
     )
+
+
+def roi_above_one(
+    seen: Observed, baseline: bool, margin: float | None, retention: Retention
+) -> tuple[float | None, str | None]:
+    """Probability that ROI is above one, or None and why it cannot be known.
+
+    ROI is credited IACV x margin x years of retention / spend: the conversions that LTV and CAC are
+    by cancel out. Each posterior draw has its IACV; the rate at which customers are lost is
+    ``Gamma(churned + 1/2, years)`` (Jeffreys' prior), and independent of it, so that a draw's
+    probability is that of a rate below ``IACV x margin / spend``, in closed form.
+    """
+    reasons = (
+        (baseline, "nothing is spent on the baseline"),
+        (seen.spend is None, "no spend was recorded"),
+        (seen.spend is not None and seen.spend <= 0, "the spend recorded is not above zero"),
+        (margin is None, "no margin was given"),
+        (not retention.churned, "no customer was ever lost, so that retention is not known"),
+        (seen.iacv_draws is None, "there are no posterior draws"),
+    )
+    unknown = next((reason for holds, reason in reasons if holds), None)
+    if unknown or seen.iacv_draws is None or seen.spend is None or margin is None:
+        return None, unknown
+    rates = seen.iacv_draws * margin / seen.spend
+    chances = gammainc(retention.churned + 0.5, rates * retention.years)
+    return float(chances.mean()), None
 
 
 def divided(above: float | None, below: float | None) -> float | None:

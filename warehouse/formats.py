@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -13,7 +13,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from warehouse.figures import Estimate, Row
+from bizops.best import Times, told
+from warehouse.figures import Comparison, Estimate, Row
 from warehouse.question import KEYS, Question
 from warehouse.report import Report, Run
 
@@ -36,6 +37,7 @@ FIGURES = (
     "cost_per_lead",
     "attributed_conversions",
     "incremental_conversions",
+    "incremental_iacv",
     "attributed_iacv",
     "median_conversion_days",
     "iacv_at_median_conversion_time",
@@ -43,8 +45,30 @@ FIGURES = (
     "cac",
     "ltv",
     "roi",
+    "roi_above_one",
+    "roi_above_one_unknown",
 )
-INTERVALS = ("attributed_conversions", "incremental_conversions", "attributed_iacv")
+COMPARED = {
+    "creative": (
+        "relative_effect",
+        "probability_best",
+        "worst",
+        "times_worst",
+        "probability_above_worst",
+    ),
+    "collateral": ("relative_effect",),
+}
+"""Figures that only some reports have."""
+ENDS = dict.fromkeys(
+    (
+        "attributed_conversions",
+        "incremental_conversions",
+        "incremental_iacv",
+        "attributed_iacv",
+        "relative_effect",
+    ),
+    Estimate._fields,
+) | {"times_worst": Times._fields}
 
 
 def as_json(report: Report) -> str:
@@ -53,18 +77,17 @@ def as_json(report: Report) -> str:
 
 
 def as_csv(report: Report) -> str:
-    """CSV with a header; an interval takes three columns, what is not known is empty."""
+    """CSV with a header; an interval takes five columns, what is not known is empty."""
     text = io.StringIO()
     columns: list[str] = [*KEYS[report.question.by], "period_start"]
-    for name in FIGURES:
-        ends = (f"{name}_{end}" for end in Estimate._fields)
-        columns += ends if name in INTERVALS else (name,)
+    for name in _figures(report):
+        columns += (f"{name}_{end}" for end in ENDS[name]) if name in ENDS else (name,)
     writer = csv.DictWriter(text, [*columns, "currency", "run_id"], lineterminator="\n")
     writer.writeheader()
     for row in report.rows:
         record = _record(report, row)
-        for name in INTERVALS:
-            estimate = record.pop(name) or dict.fromkeys(Estimate._fields)
+        for name in ENDS.keys() & record.keys():
+            estimate = record.pop(name) or dict.fromkeys(ENDS[name])
             record |= {f"{name}_{end}": value for end, value in estimate.items()}
         writer.writerow({name: harmless(value) for name, value in record.items()})
     return text.getvalue()
@@ -91,19 +114,34 @@ def _record(report: Report, row: Row) -> dict[str, Any]:
     return (
         dict(zip(KEYS[report.question.by], key_cells(report.question, row), strict=True))
         | {"period_start": row.group.start.isoformat() if row.group.start else None}
-        | {name: _plain(getattr(row, name)) for name in FIGURES}
+        | {name: _plain(_figure(row, name)) for name in _figures(report)}
         | {"currency": row.currency, "run_id": report.run.run_id}
     )
 
 
 def key_cells(question: Question, row: Row) -> tuple[str | None, ...]:
     """What a row is named by, in the order of the question's keys."""
-    second = {"campaign": row.group.campaign_id, "account": row.account_name}
-    return (row.group.key, *(second[by] for by in (question.by,) if by in second))
+    others: dict[str, tuple[str | None, ...]] = {
+        "campaign": (row.group.campaign_id,),
+        "account": (row.account_name,),
+        "creative": (row.group.campaign_id, row.group.item),
+    }
+    return (row.group.key, *others.get(question.by, ()))
+
+
+def _figures(report: Report) -> tuple[str, ...]:
+    return FIGURES + COMPARED.get(report.question.by, ())
+
+
+def _figure(row: Row, name: str) -> Any:
+    for holder in (row, row.comparison, row.comparison and row.comparison.beside):
+        if hasattr(holder, name):
+            return getattr(holder, name)
+    return None
 
 
 def _plain(value: Any) -> Any:
-    return value._asdict() if isinstance(value, Estimate) else value
+    return value._asdict() if isinstance(value, Estimate | Times) else value
 
 
 def harmless(value: Any) -> Any:
@@ -141,6 +179,10 @@ def amount(value: float) -> str:
     return (text.rstrip("0").rstrip(".") if digits else text) + suffix
 
 
+def _percent(value: float) -> str:
+    return f"{value:.0%}"
+
+
 def _spread(show: Callable[[float], str]) -> Callable[[Estimate], str]:
     def shown(value: Estimate) -> str:
         if value.low == value.high:
@@ -164,6 +206,9 @@ COLUMNS = (
     Column("CAC", "cac", amount, 3),
     Column("LTV", "ltv", amount, 5),
     Column("ROI", "roi", _count, 4),
+    Column("ROI > 1", "roi_above_one", _percent, 4),
+    Column("Effect", "relative_effect", _spread(_count), 1),
+    Column("Best", "probability_best", _percent, 1),
 )
 
 
@@ -177,7 +222,7 @@ def as_table(report: Report, *, width: int) -> str:
     columns = [
         column
         for column in COLUMNS
-        if any(getattr(row, column.figure) is not None for row in report.rows)
+        if any(_figure(row, column.figure) is not None for row in report.rows)
     ]
     left_out: list[str] = []
     table = _table(report, columns)
@@ -200,16 +245,17 @@ def _table(report: Report, columns: list[Column]) -> Table:
     by_period = report.question.period != "all"
     if by_period:
         table.add_column(report.question.period.capitalize(), no_wrap=True)
-    for name in KEYS[report.question.by]:
+    names = KEYS[report.question.by]
+    for name in names:
         title = name.removesuffix("_id").removeprefix("account_").capitalize()
-        table.add_column(title, no_wrap=True, max_width=28)
+        table.add_column(title, no_wrap=True, max_width=28 if len(names) < 3 else 20)
     for column in columns:
         table.add_column(column.title, justify="right", no_wrap=True)
     for row in report.rows:
         cells = [_day(row.group.start)] if by_period else []
         cells += [printable(part) for part in key_cells(report.question, row)]
         for column in columns:
-            value = getattr(row, column.figure)
+            value = _figure(row, column.figure)
             cells.append("–" if value is None else column.show(value))
         table.add_row(*map(Text, cells))
     return table
@@ -226,7 +272,25 @@ def _notes(report: Report, left_out: list[str]) -> list[str]:
         notes.append(f"{report.left_out:,} more rows: without --limit")
     if left_out:
         notes.append(f"More columns than fit: {', '.join(left_out)}; all with --format json")
-    return [*notes, printable(describe_run(report.run))]
+    return [*notes, *map(printable, _best(report)), printable(describe_run(report.run))]
+
+
+def _best(report: Report) -> Iterator[str]:
+    """Which creative of each campaign works best, and how sure that is."""
+    campaigns: dict[tuple[str, str], dict[str, Comparison]] = {}
+    for row in report.rows:
+        if row.comparison and row.comparison.beside:
+            creatives = campaigns.setdefault((row.group.key, row.group.campaign_id), {})
+            creatives[row.group.item] = row.comparison
+    alike = 0
+    for names, creatives in campaigns.items():
+        best, its = max(creatives.items(), key=lambda each: each[1].relative_effect.mean)
+        sentence = told(best, its.worst, its.beside) if its.worst and its.beside else None
+        alike += sentence is None
+        if sentence:
+            yield f"{' / '.join(names)}: {sentence}"
+    if alike:
+        yield f"{alike:,} campaigns: no evidence that one creative works better than another"
 
 
 def _day(start: date | None) -> str:

@@ -5,8 +5,10 @@ from datetime import date
 from typing import Any
 
 from bizops.database import Connection, load_queries
+from warehouse.added import ITEMS, AddedSums, compare, read_added, read_relative
+from warehouse.added import QUERIES as ITEM_QUERIES
 from warehouse.draws import DrawSums, FloatArray, estimates, read_draw_sums
-from warehouse.figures import BASELINE, Estimate, Group, Observed
+from warehouse.figures import BASELINE, Comparison, Estimate, Group, Observed
 from warehouse.question import Question
 
 __all__ = ["NOTHING", "QUERIES", "ask", "observe"]
@@ -38,7 +40,7 @@ def observe(
     credit = _by_group(connection, "credit", parameters, credit=credit_table)
     totals = {row[0]: row[1:] for row in ask(connection, "totals", parameters)}
     has_leads = ask(connection, "has_lead_credit", parameters)[0][0]
-    sums, added = _draws(connection, question, parameters)
+    sums, added, comparisons = _draws(connection, question, parameters)
 
     counted = {start: float(total[0]) for start, total in totals.items()}
     explained = {start: total[1] for start, total in totals.items()}
@@ -49,7 +51,9 @@ def observe(
     iacv, base_iacv = _shared_out(
         explained, sums.amounts, {group: row[1] for group, row in credit.items()}
     )
-    incremental = estimates(added.shares, zero_below=ONE_CONVERSION)
+    incremental = estimates(added.conversions, zero_below=ONE_CONVERSION)
+    added_iacv = estimates(added.iacv)
+    nothing = 0.0 * next(iter(sums.amounts.values())) if sums.amounts else None
 
     groups = {*touches, *spend, *leads, *conversions, *incremental}
     observed = {
@@ -60,18 +64,20 @@ def observe(
             spend=spend.get(group, (None,))[0],
             conversions=conversions.get(group, NOTHING),
             incremental_conversions=incremental.get(group, NOTHING) if incremental else None,
+            incremental_iacv=added_iacv.get(group, NOTHING) if added_iacv else None,
             iacv=iacv.get(group, NOTHING),
             median_conversion_days=credit[group][2] if group in credit else None,
             iacv_at_median_conversion_time=credit[group][3] if group in credit else None,
+            iacv_draws=sums.amounts.get(group, nothing),
+            comparison=comparisons.get(group),
         )
         for group in groups
         if group.key != BASELINE
     }
     base_leads = {group.start: row[0] for group, row in leads.items() if group.key == BASELINE}
-    campaign_id = BASELINE if question.by == "campaign" else ""
     for start in {*totals, *base_leads}:
         unexplained = totals[start][2] - totals[start][1] if start in totals else 0.0
-        observed[Group(BASELINE, campaign_id, start)] = Observed(
+        observed[_baseline(question.by, start)] = Observed(
             attributed_leads=base_leads.get(start),
             conversions=base_conversions.get(start, NOTHING),
             iacv=base_iacv.get(start, NOTHING).plus(unexplained),
@@ -79,16 +85,25 @@ def observe(
     return observed
 
 
+def _baseline(by: str, start: date | None) -> Group:
+    campaign_id = BASELINE if by in ("campaign", "creative") else ""
+    return Group(BASELINE, campaign_id, start, BASELINE if by == "creative" else "")
+
+
 def _draws(
     connection: Connection, question: Question, parameters: Mapping[str, Any]
-) -> tuple[DrawSums, DrawSums]:
-    """Draws of credit by the conversion's day, and of added conversions by the touch's."""
+) -> tuple[DrawSums, AddedSums, dict[Group, Comparison]]:
+    """Draws of credit by the conversion's day, of what is added by the touch's; who is best."""
     if question.model != "bayesian":
-        return DrawSums(), DrawSums()
-    sums = read_draw_sums(connection, QUERIES["credit_draws"], parameters)
+        return DrawSums(), AddedSums(), {}
+    carried = question.by in ITEMS
+    query = ITEM_QUERIES["credit_draws_of_items"] if carried else QUERIES["credit_draws"]
+    sums = read_draw_sums(connection, query, parameters)
     if question.by == "account":  # draws of what is added are kept by campaign only
-        return sums, DrawSums()
-    return sums, read_draw_sums(connection, QUERIES["incremental_draws"], parameters)
+        return sums, AddedSums(), {}
+    relative = read_relative(connection, parameters) if carried else {}
+    added = read_added(connection, parameters, relative)
+    return sums, added, compare(added, relative, question.by)
 
 
 def _shared_out(
@@ -122,4 +137,4 @@ def _by_group(
     connection: Connection, name: str, parameters: Mapping[str, Any], *, credit: str = ""
 ) -> dict[Group, tuple[Any, ...]]:
     rows = ask(connection, name, parameters, credit=credit)
-    return {Group(*row[:3]): row[3:] for row in rows}
+    return {Group(*row[:4]): row[4:] for row in rows}

@@ -10,7 +10,8 @@ select currency from stream.revenue
 where (occurred_at at time zone 'UTC')::date between %(first_day)s and %(last_day)s and iacv <> 0
 union
 select currency from stream.spend
-where date between %(first_day)s and %(last_day)s and amount <> 0 and %(by)s <> 'account'
+where date between %(first_day)s and %(last_day)s and amount <> 0
+    and %(by)s not in ('account', 'collateral')
 order by currency
 
 -- name: touches
@@ -22,8 +23,13 @@ with leads as (
 ),
 touched as (
     select
-        case %(by)s when 'account' then t.account_id else t.channel end as key,
-        case %(by)s when 'campaign' then t.campaign_id else '' end as campaign_id,
+        case %(by)s
+            when 'account' then t.account_id
+            when 'collateral' then coalesce(t.collateral_id, '(none)')
+            else t.channel
+        end as key,
+        case when %(by)s in ('campaign', 'creative') then t.campaign_id else '' end as campaign_id,
+        case %(by)s when 'creative' then coalesce(t.creative_id, '(none)') else '' end as item,
         (t.occurred_at at time zone 'UTC')::date as day,
         coalesce(t.lead_id, l.lead_id) as lead_id
     from stream.resolved_touches t
@@ -33,23 +39,25 @@ select
     key,
     campaign_id,
     case when %(period)s <> 'all' then date_trunc(%(period)s, day::timestamp)::date end as start,
+    item,
     count(*),
     count(distinct lead_id)
 from touched
 where day between %(first_day)s and %(last_day)s and key is not null
-group by 1, 2, 3
+group by 1, 2, 3, 4
 
 -- name: spend
 -- What was spent on each group; none without a record.
 select
     channel as key,
-    case %(by)s when 'campaign' then campaign_id else '' end,
+    case when %(by)s in ('campaign', 'creative') then campaign_id else '' end,
     case when %(period)s <> 'all' then date_trunc(%(period)s, date::timestamp)::date end as start,
+    case %(by)s when 'creative' then coalesce(creative_id, '(none)') else '' end,
     sum(amount)::float8
 from stream.spend
 where date between %(first_day)s and %(last_day)s and currency = %(currency)s
-    and %(by)s <> 'account'
-group by 1, 2, 3
+    and %(by)s not in ('account', 'collateral')
+group by 1, 2, 3, 4
 
 -- name: attributed_leads
 -- Leads won, by share of credit; those of the baseline have the key "(baseline)".
@@ -66,11 +74,13 @@ with credited as (
     left join stream.known_leads l on %(by)s = 'account' and l.lead_id = c.lead_id
     left join stream.identifier_accounts a using (identifier_id)
     where c.run_id = %(run_id)s and c.model = %(model)s
+        and %(by)s not in ('creative', 'collateral')
 )
 select
     key,
     case when key = '(baseline)' then '' else campaign_id end,
     case when %(period)s <> 'all' then date_trunc(%(period)s, day::timestamp)::date end as start,
+    '',
     sum(share)
 from credited
 where day between %(first_day)s and %(last_day)s and key is not null
@@ -87,8 +97,8 @@ select exists (
 ) or not exists (select from attribution.conversions where run_id = %(run_id)s)
 
 -- name: has_lead_credit
--- Whether the run says which leads the model credits to whom.
-select exists (
+-- Whether the run says which leads the model credits to whom; to what touches carried, none does.
+select %(by)s not in ('creative', 'collateral') and exists (
     select from attribution.lead_credit where run_id = %(run_id)s and model = %(model)s
 )
 
@@ -134,8 +144,13 @@ select
 -- median of the days from touch to conversion and the IACV credited within it.
 with credited as (
     select
-        case %(by)s when 'account' then v.account_id else c.channel end as key,
-        case %(by)s when 'campaign' then c.campaign_id else '' end as campaign_id,
+        case %(by)s
+            when 'account' then v.account_id
+            when 'collateral' then coalesce(t.collateral_id, '(none)')
+            else c.channel
+        end as key,
+        case when %(by)s in ('campaign', 'creative') then c.campaign_id else '' end as campaign_id,
+        case %(by)s when 'creative' then coalesce(t.creative_id, '(none)') else '' end as item,
         (v.occurred_at at time zone 'UTC')::date as day,
         -- a conversion of which only the day is known is that many whole days after the touch
         greatest(
@@ -151,6 +166,8 @@ with credited as (
         c.share * v.iacv::float8 as iacv
     from {credit} c
     join attribution.conversions v using (run_id, conversion_id)
+    left join stream.resolved_touches t
+        on %(by)s in ('creative', 'collateral') and t.event_id = c.touch_id
     where c.run_id = %(run_id)s and c.model = %(model)s and c.channel <> '(baseline)'
         and v.currency = %(currency)s and c.share > 0
 ),
@@ -159,19 +176,21 @@ dated as (
         key,
         campaign_id,
         case when %(period)s <> 'all' then date_trunc(%(period)s, day::timestamp)::date end as start,
+        item,
         age_days,
         sum(share) as share,
         sum(iacv) as iacv
     from credited
     where day between %(first_day)s and %(last_day)s
-    group by 1, 2, 3, 4
+    group by 1, 2, 3, 4, 5
 ),
 ranked as (
     select
         *,
-        sum(share) over (partition by key, campaign_id, start order by age_days) as share_so_far,
-        sum(share) over (partition by key, campaign_id, start) / 2 as half
+        sum(share) over (same_group order by age_days) as share_so_far,
+        sum(share) over same_group / 2 as half
     from dated
+    window same_group as (partition by key, campaign_id, start, item)
 ),
 -- where exactly half the credit lies on each side, the middle of the two, as in any median
 centred as (
@@ -182,18 +201,19 @@ centred as (
             + min(age_days) filter (where share_so_far > half * (1 + 1e-9)) over same_group
         ) / 2 as median_days
     from ranked
-    window same_group as (partition by key, campaign_id, start)
+    window same_group as (partition by key, campaign_id, start, item)
 )
 select
     key,
     campaign_id,
     start,
+    item,
     sum(share),
     sum(iacv),
     median_days,
     sum(iacv) filter (where age_days <= median_days)
 from centred
-group by key, campaign_id, start, median_days
+group by key, campaign_id, start, item, median_days
 
 -- name: credit_draws
 -- Draws of the share of each conversion, in PostgreSQL's binary form of an array.
@@ -212,22 +232,12 @@ select
     key,
     campaign_id,
     case when %(period)s <> 'all' then date_trunc(%(period)s, day::timestamp)::date end as start,
+    '',
     iacv,
+    1.0::float8,
     array_send(shares)
 from credited
 where day between %(first_day)s and %(last_day)s
-
--- name: incremental_draws
--- Draws of the conversions that a day's touches add, in PostgreSQL's binary form of an array.
-select
-    channel,
-    case %(by)s when 'campaign' then campaign_id else '' end,
-    case when %(period)s <> 'all' then date_trunc(%(period)s, touched_on::timestamp)::date end,
-    1.0::float8,
-    array_send(conversions)
-from attribution.incremental_draws
-where run_id = %(run_id)s and channel <> '(baseline)'
-    and touched_on between %(first_day)s and %(last_day)s
 
 -- name: retention
 -- Customers lost, and the years for which customers were observed: from the first revenue that is

@@ -13,11 +13,13 @@ KEYS = {
     "channel": ("channel",),
     "campaign": ("channel", "campaign_id"),
     "account": ("account_id", "account_name"),
+    "creative": ("channel", "campaign_id", "creative_id"),
+    "collateral": ("collateral_id",),
 }
 """The columns that name a row, for each thing a report can be by."""
 
 SYNONYMS = {"organization": "account"}
-NOT_YET = ("lead", "collateral")
+NOT_YET = ("lead",)
 PERIODS = ("day", "week", "month", "quarter", "all")
 
 
@@ -28,7 +30,8 @@ class Question:
     Attributes
     ----------
     by
-        ``channel``, ``campaign`` or ``account`` (``organization`` is the same).
+        ``channel``, ``campaign``, ``account`` (``organization`` is the same), ``creative`` or
+        ``collateral``.
     period
         ``day``, ``week`` (from Monday), ``month``, ``quarter`` or ``all``.
     model

@@ -58,6 +58,9 @@ attribution.conversions        -       rawd       r          r       rawd
 attribution.credit             -       rawd       r          r       rawd
 attribution.credit_draws       -       rawd       r          r       rawd
 attribution.incremental_draws  -       rad        r          r       rawd
+attribution.incremental_iacv_draws - rad         r          r       rawd
+attribution.incremental_parts  -       rad        r          r       rawd
+attribution.relative_draws     -       rad        r          r       rawd
 attribution.lead_credit        -       rawd       r          r       rawd
 attribution.credit_summary     -       rad        r          r       rawd
 attribution.posterior_draws    -       rad        -          r       rawd

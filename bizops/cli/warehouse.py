@@ -67,7 +67,9 @@ def transform(
 
 
 def report(
-    by: Annotated[str, typer.Option(help="channel, campaign, or account (organization).")],
+    by: Annotated[
+        str, typer.Option(help="channel, campaign, account (organization), creative or collateral.")
+    ],
     period: Annotated[str, typer.Option(help="day, week, month, quarter or all.")] = "all",
     model: Annotated[
         str,
@@ -98,11 +100,12 @@ def report(
     ] = None,
     form: Annotated[str, typer.Option("--format", help="table, json or csv.")] = "table",
 ) -> None:
-    """Say what each channel, campaign or account cost and brought.
+    """Say what each channel, campaign, account, creative or collateral cost and brought.
 
     What no campaign gets is the row (baseline), so that the column of IACV adds up to all there
     is. What cannot be known is empty, never 0. docs/metrics.md defines each figure. `--model all`
-    shows what each model credits, side by side.
+    shows what each model credits, side by side; `--by creative` says which of a campaign's ads
+    works best, and how sure that is.
 
     Example: bizops report --by campaign --period month --from 2026-01-01 --format csv
     """

@@ -18,7 +18,8 @@ from bizops.errors import BusyError, UsageError
 from .conftest import insert, moment, query
 from .worlds import make_world, plausible
 
-TABLES = ("conversions", "credit", "credit_draws", "incremental_draws", "lead_credit",
+TABLES = ("conversions", "credit", "credit_draws", "incremental_draws",
+          "incremental_iacv_draws", "lead_credit",
           "credit_summary", "posterior_draws")  # fmt: skip
 PUBLISHED = "select run_id from attribution.published_run"
 

@@ -7,7 +7,6 @@ import psycopg2
 import pytest
 
 from bizops.database import opened
-from warehouse.figures import Estimate
 
 FOLDER = Path(__file__).parent
 
@@ -47,12 +46,12 @@ def execute(database_url: str, statement: str) -> list[tuple]:
         return cursor.fetchall() if cursor.description else []
 
 
-def of_four(draws: list[float], *, zero_below: float = 0.0) -> Estimate:
+def of_four(draws: list[float], *, zero_below: float = 0.0) -> tuple[float, float, float]:
     """90 % of four draws is all four: mean, least and most, by the rule for low ends."""
     low, high = min(draws), max(draws)
     if low < zero_below or low < 0.05 * high:
         low = 0.0
-    return Estimate(sum(draws) / 4, low, high)
+    return sum(draws) / 4, low, high
 
 
 def summarize(cursor: "psycopg2.extensions.cursor") -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bizops.database import opened
-from warehouse.formats import as_csv, as_json, as_table
+from warehouse.formats import COMPARED, as_csv, as_json, as_table
 from warehouse.question import KEYS, Question
 from warehouse.report import Report, report
 
@@ -20,6 +20,7 @@ FIGURES = [
     "cost_per_lead",
     "attributed_conversions",
     "incremental_conversions",
+    "incremental_iacv",
     "attributed_iacv",
     "median_conversion_days",
     "iacv_at_median_conversion_time",
@@ -27,6 +28,8 @@ FIGURES = [
     "cac",
     "ltv",
     "roi",
+    "roi_above_one",
+    "roi_above_one_unknown",
     "currency",
     "run_id",
 ]
@@ -40,11 +43,12 @@ def ask(database_url: str, **question) -> Report:
 @pytest.mark.parametrize("by", list(KEYS))
 def test_json_is_an_array_of_rows(tiny_database, by):
     rows = json.loads(as_json(ask(tiny_database, by=by, period="month")))
-    assert all(list(row) == [*KEYS[by], *FIGURES] for row in rows)
+    figures = [*FIGURES[:-2], *COMPARED.get(by, ()), *FIGURES[-2:]]
+    assert all(list(row) == [*KEYS[by], *figures] for row in rows)
     assert {row["run_id"] for row in rows} == {"run-1"}
     first = rows[0]
     assert first["period_start"] == "2026-01-01"
-    assert list(first["attributed_iacv"]) == ["mean", "low", "high"]
+    assert list(first["attributed_iacv"]) == ["mean", "low", "high", "low_50", "high_50"]
     assert rows[-1][KEYS[by][0]] == "(baseline)"
     assert rows[-1]["touches"] is None
 

@@ -26,7 +26,7 @@ def ask(database_url: str, credit_rows=None, **question) -> Report:
 
 
 def by_key(found: Report) -> dict:
-    return {row.group: row for row in found.rows}
+    return {row.group[:3]: row for row in found.rows}
 
 
 def test_channels_by_the_bayesian_model(tiny_database):
@@ -40,10 +40,10 @@ def test_channels_by_the_bayesian_model(tiny_database):
     assert (ads.touches, ads.leads, ads.attributed_leads) == (2, 2, pytest.approx(0.8))
     assert (ads.spend, ads.cost_per_lead) == (400.0, pytest.approx(500))
     # r1 + r2 + r3, draw by draw: .4+.6+.5, .6+.4+.5: the sum is certain though its parts are not
-    assert ads.attributed_conversions == pytest.approx((1.5, 1.5, 1.5))
+    assert ads.attributed_conversions[:3] == pytest.approx((1.5, 1.5, 1.5))
     # 1000 x .4 + 500 x .6 + 200 x .5 = 800, and 1000 x .6 + 500 x .4 + 100 = 900
-    assert ads.attributed_iacv == pytest.approx((850, 800, 900), rel=1e-6)
-    assert ads.incremental_conversions == pytest.approx((4, 3, 5))
+    assert ads.attributed_iacv[:3] == pytest.approx((850, 800, 900), rel=1e-6)
+    assert ads.incremental_conversions[:3] == pytest.approx((4, 3, 5))
     # 5 days (.5 of credit), 32 (.5), 54 (.5): half of 1.5 is reached at 32
     assert ads.median_conversion_days == pytest.approx(32)
     assert ads.iacv_at_median_conversion_time == pytest.approx(1000 * 0.5 + 500 * 0.5)
@@ -54,8 +54,10 @@ def test_channels_by_the_bayesian_model(tiny_database):
     assert ads.currency == "USD"
 
     assert (email.touches, email.leads, email.attributed_leads) == (2, 2, pytest.approx(1))
-    assert email.attributed_conversions == pytest.approx((0.5, 0.0, 0.55))  # under one: low end 0
-    assert email.attributed_iacv == pytest.approx((375, 325, 425), rel=1e-6)
+    assert email.attributed_conversions[:3] == pytest.approx(
+        (0.5, 0.0, 0.55)
+    )  # under one: low end 0
+    assert email.attributed_iacv[:3] == pytest.approx((375, 325, 425), rel=1e-6)
     assert email.median_conversion_days == pytest.approx(10)
     assert email.estimated_iacv == pytest.approx(2 * 375)
     assert (email.cost_per_lead, email.cac) == (pytest.approx(100), pytest.approx(200))
@@ -64,7 +66,7 @@ def test_channels_by_the_bayesian_model(tiny_database):
 def test_what_cannot_be_known_is_null(tiny_database):
     ads, _, web, baseline = ask(tiny_database).rows
     assert (web.touches, web.leads, web.attributed_leads) == (1, 0, 0.0)
-    assert web.attributed_iacv == (0.0, 0.0, 0.0)
+    assert web.attributed_iacv[:3] == (0.0, 0.0, 0.0)
     unknown = (web.spend, web.cost_per_lead, web.cac, web.ltv, web.roi)
     unknown += (web.median_conversion_days, web.iacv_at_median_conversion_time, web.estimated_iacv)
     assert unknown == (None,) * 8
@@ -78,14 +80,16 @@ def test_what_cannot_be_known_is_null(tiny_database):
 
 def test_the_baseline_is_the_rest_of_all_iacv(tiny_database):
     baseline = ask(tiny_database).rows[-1]
-    assert baseline.group == ("(baseline)", "", None)
+    assert baseline.group[:3] == ("(baseline)", "", None)
     assert baseline.attributed_leads == pytest.approx(0.2)
-    assert baseline.attributed_conversions == pytest.approx((1.0, 0.0, 1.05), rel=1e-6)
+    assert baseline.attributed_conversions[:3] == pytest.approx((1.0, 0.0, 1.05), rel=1e-6)
     # 1,700 less 1,125 or 1,325, and 550 that were lost
-    assert baseline.attributed_iacv == pytest.approx((475 - 550, 375 - 550, 575 - 550), rel=1e-5)
+    assert baseline.attributed_iacv[:3] == pytest.approx(
+        (475 - 550, 375 - 550, 575 - 550), rel=1e-5
+    )
 
 
-@pytest.mark.parametrize("by", ["channel", "campaign", "account"])
+@pytest.mark.parametrize("by", ["channel", "campaign", "account", "creative", "collateral"])
 @pytest.mark.parametrize("period", ["day", "week", "month", "quarter", "all"])
 @pytest.mark.parametrize("model", ["bayesian", "linear"])
 def test_the_column_adds_up_to_all_iacv_and_all_conversions(tiny_database, by, period, model):
@@ -100,15 +104,15 @@ def test_the_column_adds_up_to_all_iacv_and_all_conversions(tiny_database, by, p
 def test_campaigns_by_a_rule(tiny_database):
     rows = by_key(ask(tiny_database, by="campaign", model="linear"))
     spring = rows["ads", "spring", None]
-    assert spring.attributed_conversions == pytest.approx((1.5, 1.5, 1.5))
-    assert spring.attributed_iacv == pytest.approx((700, 700, 700))
+    assert spring.attributed_conversions[:3] == pytest.approx((1.5, 1.5, 1.5))
+    assert spring.attributed_iacv[:3] == pytest.approx((700, 700, 700))
     assert spring.incremental_conversions is None
     assert (spring.touches, spring.leads) == (1, 1)  # by a visitor who became L1
     assert (spring.spend, spring.attributed_leads, spring.cost_per_lead) == (400, 0, None)
     assert spring.cac == pytest.approx(400 / 1.5)
     none = rows["ads", "(none)", None]
     assert (none.spend, none.cac, none.attributed_leads) == (None, None, pytest.approx(1))
-    assert rows["(baseline)", "(baseline)", None].attributed_iacv == pytest.approx((-550,) * 3)
+    assert rows["(baseline)", "(baseline)", None].attributed_iacv[:3] == pytest.approx((-550,) * 3)
 
 
 def test_half_of_the_credit_on_each_side_puts_the_median_between(tiny_database):
@@ -123,8 +127,8 @@ def test_accounts(tiny_database):
     acme, bolt = rows["acme", "", None], rows["bolt", "", None]
     assert (acme.account_name, acme.touches, acme.leads) == ("Acme", 2, 1)
     # r1 .6 or .9, r3 .5
-    assert acme.attributed_conversions == pytest.approx((1.25, 1.1, 1.4), rel=1e-6)
-    assert acme.attributed_iacv == pytest.approx((850, 700, 1000), rel=1e-6)
+    assert acme.attributed_conversions[:3] == pytest.approx((1.25, 1.1, 1.4), rel=1e-6)
+    assert acme.attributed_iacv[:3] == pytest.approx((850, 700, 1000), rel=1e-6)
     assert acme.attributed_leads == pytest.approx(1)
     assert bolt.attributed_leads == pytest.approx(0.8)
     assert (acme.spend, acme.cac, acme.incremental_conversions) == (None, None, None)
@@ -136,19 +140,19 @@ def test_months_take_credit_by_the_conversion_and_touches_by_their_own_day(tiny_
     rows = by_key(ask(tiny_database, period="month"))
     january, february = date(2026, 1, 1), date(2026, 2, 1)
     assert rows["ads", "", january].touches == 2
-    assert rows["ads", "", january].attributed_iacv == pytest.approx((500, 400, 600), rel=1e-6)
+    assert rows["ads", "", january].attributed_iacv[:3] == pytest.approx((500, 400, 600), rel=1e-6)
     assert rows["ads", "", january].spend == 300
     assert rows["ads", "", february].touches == 0
-    assert rows["ads", "", february].attributed_iacv == pytest.approx((250, 200, 300), rel=1e-6)
-    assert rows["ads", "", february].incremental_conversions == (0, 0, 0)
-    assert rows["(baseline)", "", date(2026, 8, 1)].attributed_iacv == (-500, -500, -500)
+    assert rows["ads", "", february].attributed_iacv[:3] == pytest.approx((250, 200, 300), rel=1e-6)
+    assert rows["ads", "", february].incremental_conversions[:3] == (0, 0, 0)
+    assert rows["(baseline)", "", date(2026, 8, 1)].attributed_iacv[:3] == (-500, -500, -500)
     assert ("(baseline)", "", date(2026, 4, 1)) not in rows
 
 
 def test_from_and_to_are_inclusive_days(tiny_database):
     found = ask(tiny_database, first_day=date(2026, 1, 11), last_day=date(2026, 2, 11))
     rows = by_key(found)
-    assert rows["ads", "", None].attributed_iacv == pytest.approx((750, 700, 800), rel=1e-6)
+    assert rows["ads", "", None].attributed_iacv[:3] == pytest.approx((750, 700, 800), rel=1e-6)
     assert (rows["ads", "", None].touches, rows["ads", "", None].spend) == (0, 300)
     assert rows["email", "", None].touches == 1
     assert sum(row.attributed_iacv.mean for row in found.rows) == pytest.approx(1500)
@@ -201,8 +205,8 @@ def test_credit_by_another_lookback_is_handed_in(tiny_database):
         ("r3", None, "(baseline)", "(baseline)", None, 1.0),
     ]
     ads, *_, baseline = ask(tiny_database, credit_rows=rows, model="linear").rows
-    assert ads.attributed_iacv == (1000, 1000, 1000)
-    assert baseline.attributed_conversions == (2, 2, 2)
+    assert ads.attributed_iacv[:3] == (1000, 1000, 1000)
+    assert baseline.attributed_conversions[:3] == (2, 2, 2)
 
 
 def test_without_a_run_it_says_what_to_do(database_url):
