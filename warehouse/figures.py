@@ -1,6 +1,6 @@
 """The figures of one row of a report, and those that follow from others. No input or output."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import NamedTuple
 
@@ -56,6 +56,10 @@ class Estimate(NamedTuple):
     low_50: float
     high_50: float
 
+    def at_most(self) -> "Estimate":
+        """The same as an upper bound of what may be nothing."""
+        return self._replace(low=0.0, low_50=0.0)
+
     @classmethod
     def exact(cls, value: float) -> "Estimate":
         """Of a figure without doubt."""
@@ -102,6 +106,12 @@ class Observed:
     """Of credited IACV, shape ``(draw,)``."""
     comparison: Comparison | None = None
 
+    def at_most(self) -> "Observed":
+        """The same where credit is an upper bound."""
+        named = ("conversions", "incremental_conversions", "incremental_iacv", "iacv")
+        found = {name: getattr(self, name) for name in named}
+        return replace(self, **{name: one.at_most() for name, one in found.items() if one})
+
 
 @dataclass(frozen=True)
 class Retention:
@@ -147,6 +157,8 @@ class Row:
     roi_above_one_unknown: str | None
     currency: str | None
     comparison: Comparison | None = None
+    bound: str | None = None
+    """``upper`` where credit is the most it can be, and so are LTV and ROI, and CAC the least."""
 
 
 def make_row(
@@ -157,6 +169,7 @@ def make_row(
     margin: float | None,
     currency: str | None,
     account_name: str | None = None,
+    bounded: bool = False,
 ) -> Row:
     """Work out what follows from what was summed.
 
@@ -164,6 +177,8 @@ def make_row(
     ----------
     margin
         Share of IACV that is left after the cost of serving it, in (0, 1], or None.
+    bounded
+        Whether credit is an upper bound, so that it may be nothing.
     """
     baseline = group.key == BASELINE
     conversions = seen.conversions.mean if seen.conversions and not baseline else None
@@ -171,6 +186,9 @@ def make_row(
     cac = divided(seen.spend, conversions)
     ltv = product(divided(iacv, conversions), margin, retention.mean_years)
     above_one, unknown = roi_above_one(seen, baseline, margin, retention)
+    if bounded:
+        seen = seen.at_most()
+        above_one, unknown = None, unknown or "credit is an upper bound"
     return Row(
         group=group,
         account_name=account_name,
@@ -193,6 +211,7 @@ def make_row(
         roi_above_one_unknown=unknown,
         currency=currency,
         comparison=seen.comparison,
+        bound="upper" if bounded else None,
     )
 
 

@@ -47,6 +47,7 @@ FIGURES = (
     "roi",
     "roi_above_one",
     "roi_above_one_unknown",
+    "bound",
 )
 COMPARED = {
     "creative": (
@@ -272,7 +273,18 @@ def _notes(report: Report, left_out: list[str]) -> list[str]:
         notes.append(f"{report.left_out:,} more rows: without --limit")
     if left_out:
         notes.append(f"More columns than fit: {', '.join(left_out)}; all with --format json")
-    return [*notes, *map(printable, _best(report)), printable(describe_run(report.run))]
+    told = [*_bounds(report), *_best(report), describe_run(report.run)]
+    return [*notes, *map(printable, told)]
+
+
+def _bounds(report: Report) -> Iterator[str]:
+    """Which channels' credit is an upper bound."""
+    channels = dict.fromkeys(row.group.key for row in report.rows if row.bound)
+    if channels:
+        yield (
+            f"{', '.join(channels)}: at most so much. Its touches come after conversions, too, so "
+            "that people who buy go there on their own; only a lift test tells what it brings"
+        )
 
 
 def _best(report: Report) -> Iterator[str]:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from bizops.bounds import bounded_channels
 from bizops.database import Connection
 from bizops.errors import UsageError
-from bizops.models import ON_REQUEST
+from bizops.models import BAYESIAN, ON_REQUEST
 from warehouse.figures import BASELINE, Retention, Row, make_row, rank
 from warehouse.observe import QUERIES, ask, observe
-from warehouse.question import Question
+from warehouse.question import KEYS, Question
 from warehouse.schema import check_schema
 
 __all__ = ["CreditRow", "Report", "Run", "limited", "read_run", "report"]
@@ -97,6 +98,8 @@ def report(
         )
 
     seen = observe(connection, question, parameters, credit_table)
+    names_channel = KEYS[question.by][0] == "channel" and question.model == BAYESIAN
+    bounded = bounded_channels(run.diagnostics) if names_channel else {}
     retention = Retention(*ask(connection, "retention", parameters)[0])
     by_account = question.by == "account"
     names = dict(ask(connection, "account_names", parameters)) if by_account else {}
@@ -104,6 +107,7 @@ def report(
         make_row(
             group,
             seen[group],
+            bounded=group.key in bounded,
             retention=retention,
             margin=question.margin,
             currency=currency,

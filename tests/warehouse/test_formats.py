@@ -30,6 +30,7 @@ FIGURES = [
     "roi",
     "roi_above_one",
     "roi_above_one_unknown",
+    "bound",
     "currency",
     "run_id",
 ]
@@ -95,3 +96,28 @@ def test_what_would_steer_a_terminal_is_not_printed(tiny_database):
     text = as_table(ask(tiny_database), width=120)
     assert "\x1b" not in text
     assert "�[2J[bold]x" in text
+
+
+def test_credit_that_is_an_upper_bound_says_so(tiny_database):
+    """Only by the model, and only where rows are of a channel."""
+    before = {row.group.key: row for row in ask(tiny_database).rows}
+    execute(
+        tiny_database,
+        "update attribution.runs set diagnostics = "
+        """'{"placebo": [{"channel": "ads", "bound": "upper"}, {"channel": "web"}]}'""",
+    )
+    found = ask(tiny_database)
+    rows = {row.group.key: row for row in found.rows}
+    ads = rows["ads"]
+    assert (ads.bound, ads.roi_above_one, rows["web"].bound) == ("upper", None, None)
+    assert ads.roi_above_one_unknown is not None
+    for name in ("attributed_conversions", "attributed_iacv"):
+        was, now = getattr(before["ads"], name), getattr(ads, name)
+        assert (now.low, now.low_50) == (0.0, 0.0)
+        assert (now.mean, now.high) == (was.mean, was.high)
+    assert "ads: at most so much" in as_table(found, width=120)
+    campaigns = [row for row in ask(tiny_database, by="campaign").rows if row.group.key == "ads"]
+    assert {row.bound for row in campaigns} == {"upper"}
+    assert all(row.bound is None for row in ask(tiny_database, model="last_touch").rows)
+    assert all(row.bound is None for row in ask(tiny_database, by="account").rows)
+    assert json.loads(as_json(found))[0]["bound"] in ("upper", None)
