@@ -118,6 +118,6 @@ def test_credit_that_is_an_upper_bound_says_so(tiny_database):
     assert "ads: at most so much" in as_table(found, width=120)
     campaigns = [row for row in ask(tiny_database, by="campaign").rows if row.group.key == "ads"]
     assert {row.bound for row in campaigns} == {"upper"}
-    assert all(row.bound is None for row in ask(tiny_database, model="last_touch").rows)
+    assert all(row.bound is None for row in ask(tiny_database, model="linear").rows)
     assert all(row.bound is None for row in ask(tiny_database, by="account").rows)
     assert json.loads(as_json(found))[0]["bound"] in ("upper", None)
