@@ -127,7 +127,7 @@ def added_parts(
     names = zip(segment.tolist(), state.tolist(), strict=True)
     baseline = np.array([number[journeys.segments[s], at] for s, at in names], dtype=np.int64)
     found, row = numbered(day, unit, baseline, *carried)
-    part = np.bincount(row, added, minlength=len(found[0]))
+    part = np.bincount(row, added, minlength=len(found[0])).astype(np.float64)  # of none: integers
     units = max(len(journeys.units), 1)
     group = np.searchsorted(groups[0] * units + groups[1], found[0] * units + found[1])
     part /= np.bincount(group, part, minlength=len(groups[0]))[group]
@@ -157,10 +157,10 @@ def find_added(
 
     carried = [parts.items[dimension] for dimension in DIMENSIONS]
     (group, *kinds), row = numbered(parts.group, *carried)
-    of_conversions = np.bincount(row, parts.part, minlength=len(group))
+    of_conversions = np.bincount(row, parts.part, minlength=len(group)).astype(np.float64)
     usual = next(iter(sizes.values())).mean(axis=0)  # of the currency of most conversions
     worth = parts.part * usual[parts.baseline, unit[parts.group]]
-    of_iacv = np.bincount(row, worth, minlength=len(group))
+    of_iacv = np.bincount(row, worth, minlength=len(group)).astype(np.float64)
     of_iacv /= np.bincount(group, of_iacv, minlength=len(day))[group]
 
     relative = {}

@@ -228,7 +228,7 @@ def _stale_note(stale: dict[str, int | None]) -> str:
 
 def _diagnostics(run: "Run") -> str:
     found = run.diagnostics
-    if not found:
+    if not found or "r_hat_max" not in found:
         return "no fit"
     return (
         f"R-hat {found['r_hat_max']:.3f}, ESS {found['ess_bulk_min']} bulk and "

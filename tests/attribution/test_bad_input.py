@@ -172,6 +172,11 @@ def test_many_accounts_at_the_same_times(made, settings):
             story.sale(account, "2026-01-20T10:00")
     story.store(settings.database_url)
     code, run, said = made()
+    if code:  # nothing tells campaigns from the baseline either: draws may not agree
+        assert made.has_model
+        assert "is not published, its draws do not pass" in said
+        assert query(settings.database_url, PUBLISHED) == []
+        return
     assert (code, run["status"]) == (0, "published"), said
     assert_whole(settings.database_url, [f"r{i:04}" for i in range(30)])
     if made.has_model:
