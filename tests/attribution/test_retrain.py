@@ -239,7 +239,7 @@ def test_a_run_that_does_not_foresee_what_came_is_not_published(settings, withou
     assert again.diagnostics["held_out"]["published"] == good.run_id
     assert again.diagnostics["held_out"]["difference"] == pytest.approx(0, abs=1e-3)
 
-    without_sampling[0] = 3.0
+    without_sampling[0] = 5.0
     with pytest.raises(GateError) as caught:
         retrain(settings, url, force=True)
     said = str(caught.value)
