@@ -105,9 +105,10 @@ def to_bump(
 def digamma(x: float) -> float:
     """Derivative of the log of the Gamma function, x > 0, to about 1e-12."""
     value = 0.0
-    while x < 8.0:
-        value -= 1.0 / x
-        x += 1.0
+    for _ in range(8):  # a loop that ends for what is no number, too
+        if x < 8.0:
+            value -= 1.0 / x
+            x += 1.0
     y = 1.0 / (x * x)
     series = y * (1 / 12 - y * (1 / 120 - y * (1 / 252 - y * (1 / 240 - y / 132))))
     return value + math.log(x) - 0.5 / x - series

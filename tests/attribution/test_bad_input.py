@@ -17,6 +17,8 @@ from bizops.database import opened
 from .conftest import Story, insert, query
 from .worlds import make_world, plausible
 
+pytestmark = pytest.mark.slow
+
 PUBLISHED = "select run_id from attribution.published_run"
 STATUSES = "select status, error from attribution.runs order by started_at, run_id"
 RESULTS = (

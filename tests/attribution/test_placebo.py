@@ -10,6 +10,8 @@ from attribution.placebo import FLAGGED_Z, placebo
 from .conftest import Story
 from .worlds import when
 
+pytestmark = pytest.mark.slow
+
 DAYS, ACCOUNTS = 400.0, 1_500
 
 

@@ -66,14 +66,14 @@ def reported(database_url: str, question: Question) -> dict:
     with opened(database_url) as connection:
         rows = report(connection, question).rows
     return {
-        row.group: (
+        row.group[:3]: (
             row.touches,
             row.leads,
             row.attributed_leads,
             row.spend,
             row.cost_per_lead,
-            *(row.attributed_conversions or (None,) * 3),
-            *(row.attributed_iacv or (None,) * 3),
+            *(row.attributed_conversions or (None,) * 3)[:3],
+            *(row.attributed_iacv or (None,) * 3)[:3],
         )
         for row in rows
     }
