@@ -76,10 +76,13 @@ def main() -> None:
     ) as pool:
         seeds = range(options.seed, options.seed + options.fits)
         futures = [pool.submit(one_fit, seed) for seed in seeds]
-        for done, future in enumerate(as_completed(futures), 1):
-            for name, rank in future.result().items():
-                ranks.setdefault(name, []).extend(rank)
-            print(f"\r{done} of {options.fits} fits", end="", file=sys.stderr, flush=True)
+        try:
+            for done, future in enumerate(as_completed(futures), 1):
+                for name, rank in future.result().items():
+                    ranks.setdefault(name, []).extend(rank)
+                print(f"\r{done} of {options.fits} fits", end="", file=sys.stderr, flush=True)
+        except KeyboardInterrupt:  # what there is so far
+            pool.shutdown(wait=False, cancel_futures=True)
     print(f"\n{_table(ranks)}")
 
 
