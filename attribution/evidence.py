@@ -16,10 +16,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from attribution.credit import incremental
-from attribution.features import Features
+from attribution.credit import added_draws, incremental
+from attribution.features import Features, TouchExposures
 from attribution.journeys import QUERIES, US_PER_DAY, Journeys
-from attribution.lift import added_in_tests
 from attribution.placebo import FLAGGED_Z, placebo
 from attribution.posterior import Posterior
 from bizops.database import Connection
@@ -65,9 +64,9 @@ def placebo_records(
         Touches that are of a sale, shape ``(touch,)``.
     """
     found = placebo(journeys, features.unit_channel[journeys.touches.unit], left_out)
-    added = added_by_channel(features, posterior).mean(axis=0)
     days = features.risk_days.shape[2]
     conversions = len(journeys.conversions) / days
+    added: FloatArray | None = None  # only where it is asked for: it takes a pass over all touches
     records = []
     for place, channel in enumerate(features.channels):
         z, tested = float(found.z[place]), place in features.lift.channels
@@ -81,6 +80,8 @@ def placebo_records(
             "bound": "upper" if z >= FLAGGED_Z and not tested else None,
         }
         if record["bound"]:
+            if added is None:
+                added = added_by_channel(features, posterior).mean(axis=0)
             record["if_not_its_own"] = [
                 {"share": share, "conversions": round(float(added[place]) * (1 - share), 1)}
                 for share in SHARES
@@ -177,6 +178,21 @@ def moved(features: Features, posterior: Posterior, without: Posterior) -> list[
         }
         for channel in features.lift.channels.tolist()
     ]
+
+
+def added_in_tests(features: Features, posterior: Posterior) -> FloatArray:
+    """What each test that is used should have found, ``A(θ)``, shape ``(draw, test)``."""
+    lift = features.lift
+    rows = TouchExposures(
+        day=np.zeros_like(lift.unit),
+        unit=lift.unit,
+        context=lift.context,
+        state=lift.state,
+        activity=lift.activity,
+        sums=lift.sums,
+    )
+    added = added_draws(rows, features.contexts, features.unit_channel, posterior)
+    return np.stack([np.bincount(lift.row_test, of, minlength=len(lift.tests)) for of in added])
 
 
 def added_by_channel(features: Features, posterior: Posterior) -> FloatArray:

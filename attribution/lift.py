@@ -24,9 +24,8 @@ from attribution.risk import Spells, clipped, row_sums, summed_exposures
 
 if TYPE_CHECKING:
     from attribution.features import Features
-    from attribution.posterior import Posterior
 
-__all__ = ["Lift", "added_in_tests", "lift_exposures", "with_associations", "without_tests"]
+__all__ = ["Lift", "lift_exposures", "with_associations", "without_tests"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -115,20 +114,6 @@ def lift_exposures(
         sums=np.concatenate([np.zeros((0, KERNELS)), *(sums for _, sums in parts)]),
         channels=np.unique(unit_channel[unit]),
     )
-
-
-def added_in_tests(features: "Features", posterior: "Posterior") -> FloatArray:
-    """What each test should have found, ``A(θ)``, shape ``(draw, test)``."""
-    lift = features.lift
-    channel = features.unit_channel[lift.unit]
-    multiplier = posterior.multiplier(features.contexts)
-    out = np.empty((len(posterior), len(lift.tests)))
-    for d in range(len(posterior)):
-        added = np.einsum("rb,rb->r", lift.sums, posterior.weights[d][channel])
-        added *= posterior.effect[d][lift.unit] * multiplier[d][lift.context]
-        added *= posterior.state[d][lift.state] * posterior.activity[d][lift.activity]
-        out[d] = np.bincount(lift.row_test, added, minlength=len(lift.tests))
-    return out
 
 
 def without_tests(features: "Features") -> "Features":

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from attribution.credit import bayesian_credit
+from attribution.evidence import added_in_tests
 from attribution.expected import expected, log_rates, measure
 from attribution.experiments import LiftTests, load_lift_tests
 from attribution.features import build_features
 from attribution.journeys import US_PER_DAY
 from attribution.kernels import KERNELS, exposure
-from attribution.lift import added_in_tests, with_associations
+from attribution.lift import with_associations
 from attribution.model import fitted_units, variables
 from bizops.database import connect
 
