@@ -315,7 +315,10 @@ class PromptFetcher(Fetcher):  # type: ignore[misc]
 
     async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> Any:
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(self.answered_at.get(node_id, 0.0) + FETCH_PAUSE_S - loop.time())
+        try:
+            await asyncio.sleep(self.answered_at.get(node_id, 0.0) + FETCH_PAUSE_S - loop.time())
+        except asyncio.CancelledError:  # as aiokafka's own: raised, it would end the thread that
+            return False  # closes the fetcher, and the worker would wait for that thread for ever
         try:
             return await super()._proc_fetch_request(assignment, node_id, request)
         finally:

@@ -1,17 +1,25 @@
 """Records taken a batch at a time are those that aiokafka takes one by one."""
 
+import asyncio
+import contextlib
 import itertools
 import struct
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
+from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
 
-from streams.consumer import LeanRecords
+from bizops.endpoints import Endpoints
+from bizops.settings import Settings
+from streams import consumer as consumers
+from streams.consumer import LeanRecords, PromptFetcher
 
 PLACE = TopicPartition("touches", 3)
 CONTROL = 0x20
@@ -79,3 +87,27 @@ def test_a_batch_that_is_damaged_is_an_error_and_is_asked_for_again() -> None:
     with pytest.raises(CorruptRecordException, match="touches"):
         next(lean)
     assert lean.next_fetch_offset == 3
+
+
+def test_a_fetcher_is_closed_while_a_fetch_is_paused(
+    services: Endpoints, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = TopicPartition(settings.topic("touches"), 0)
+    with contextlib.closing(KafkaAdminClient(bootstrap_servers=services.kafka)) as admin:
+        admin.create_topics([NewTopic(place.topic, 1, 1)])
+
+    async def run() -> None:
+        consumer = AIOKafkaConsumer(bootstrap_servers=services.kafka)
+        await consumer.start()
+        fetcher = consumer._fetcher
+        fetcher.answered_at = dict.fromkeys(range(10), asyncio.get_running_loop().time())
+        fetcher.__class__ = PromptFetcher
+        consumer.assign([place])
+        consumer.seek(place, 0)
+        while not fetcher._pending_tasks:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)  # it has begun, and is paused
+        await consumer.stop()
+
+    monkeypatch.setattr(consumers, "FETCH_PAUSE_S", 600.0)
+    asyncio.run(asyncio.wait_for(run(), 30))
