@@ -178,23 +178,15 @@ def _events(
     d_log_multiplier: FloatArray,
 ) -> float:
     """Sum of the log rates at the conversions, but for the accounts' activity."""
-    value, product = 0.0, 1.0
     effect = np.exp(x[d.at[EFFECT] : d.at[EFFECT] + d.fitted])
+    mixed, touched = _touched(d, weights, multiplier, effect)
+    value, product = 0.0, 1.0
     baseline = np.exp(x[: d.risk_days.shape[0]])
-    mixed = np.empty(max(np.max(d.first_row[1:] - d.first_row[:-1]), 1))
-    for i in range(len(d.state)):
-        first, last = d.first_row[i], d.first_row[i + 1]
-        touched = 0.0
-        for p in range(first, last):
-            mixture = 0.0
-            g = d.row_context[p]
-            for b in range(KERNELS):
-                mixture += d.kernels[p, b] * weights[d.context_channel[g], b]
-            mixed[p - first] = mixture * multiplier[g]
-            touched += mixed[p - first] * effect[d.row_fitted[p]]
+    per_touched = np.empty(len(touched))
+    for i in range(len(touched)):
         scale = by_state[d.state[i]]
         base = baseline[d.baseline[i]]
-        rate = base * season[d.day[i]] + scale * touched
+        rate = base * season[d.day[i]] + scale * touched[i]
         inverse = 1.0 / rate
         product *= rate  # one logarithm serves many conversions
         if product < 1e-200 or product > 1e200:
@@ -202,15 +194,41 @@ def _events(
             product = 1.0
         gradient[d.baseline[i]] += base * season[d.day[i]] * inverse
         d_season[d.day[i]] += base * inverse
-        d_state[d.state[i]] += touched * inverse
+        d_state[d.state[i]] += touched[i] * inverse
+        per_touched[i] = scale * inverse
+    slope = np.empty(len(mixed))
+    for f in range(d.fitted):
+        first, last = d.first_row[f], d.first_row[f + 1]
         for p in range(first, last):
-            f, g = d.row_fitted[p], d.row_context[p]
-            slope = scale * effect[f] * inverse
-            gradient[d.at[EFFECT] + f] += slope * mixed[p - first]
-            d_log_multiplier[g] += slope * mixed[p - first]
-            for b in range(KERNELS):
-                d_weights[d.context_channel[g], b] += slope * multiplier[g] * d.kernels[p, b]
+            g = d.row_context[p]
+            change = effect[f] * per_touched[d.row_conversion[p]]
+            gradient[d.at[EFFECT] + f] += change * mixed[p]
+            d_log_multiplier[g] += change * mixed[p]
+            slope[p] = change * multiplier[g]
+        for b in range(KERNELS):
+            total = 0.0
+            for p in range(first, last):
+                total += slope[p] * d.kernels[b, p]
+            d_weights[d.fitted_channel[f], b] += total
     return value + math.log(product)
+
+
+@jit
+def _touched(
+    d: Inputs, weights: FloatArray, multiplier: FloatArray, effect: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """What each row's touches add to a rate by a unit of effect, and what all add to each rate."""
+    mixed, touched = np.zeros(len(d.row_context)), np.zeros(len(d.state))
+    for f in range(d.fitted):
+        first, last = d.first_row[f], d.first_row[f + 1]
+        for b in range(KERNELS):
+            weight = weights[d.fitted_channel[f], b]
+            for p in range(first, last):
+                mixed[p] += weight * d.kernels[b, p]
+        for p in range(first, last):
+            mixed[p] *= multiplier[d.row_context[p]]
+            touched[d.row_conversion[p]] += effect[f] * mixed[p]
+    return mixed, touched
 
 
 @jit
@@ -228,38 +246,38 @@ def _risk(
     d_log_multiplier: FloatArray,
 ) -> float:
     """Minus the integral of the touches' part of the rate over all accounts' time at risk."""
-    states, levels, rows, _ = d.exposures.shape
-    # long loops, for the vector units
-    flat = d.exposures.reshape((states * levels, rows * KERNELS))
-    total = np.zeros((rows, KERNELS))
-    summed = total.reshape(rows * KERNELS)
-    for i in range(states * levels):
-        scale = by_state[i // levels] * activity[i % levels]
-        for j in range(rows * KERNELS):
-            summed[j] += scale * flat[i, j]
-    of_row, at_risk = np.zeros(rows), np.zeros(len(d.unit_channel))
-    for r in range(rows):
-        g = d.exposure_context[r]
-        for b in range(KERNELS):
-            of_row[r] += total[r, b] * weights[d.context_channel[g], b]
-        of_row[r] *= multiplier[g]
-        at_risk[d.exposure_unit[r]] += of_row[r]
-    value, per_risk = _unit_risk(x, d, gradient, at_risk)
-    slope = np.empty((rows, KERNELS))
-    for r in range(rows):
-        g = d.exposure_context[r]
-        by_risk = per_risk[d.exposure_unit[r]]
-        d_log_multiplier[g] += by_risk * of_row[r]
-        for b in range(KERNELS):
-            d_weights[d.context_channel[g], b] += by_risk * multiplier[g] * total[r, b]
-            slope[r, b] = by_risk * multiplier[g] * weights[d.context_channel[g], b]
-    slopes = slope.reshape(rows * KERNELS)
-    for i in range(states * levels):
-        part = 0.0
-        for j in range(rows * KERNELS):
-            part += slopes[j] * flat[i, j]
-        d_state[i // levels] += activity[i % levels] * part
-        d_activity[i % levels] += by_state[i // levels] * part
+    width = d.exposures.shape[1]
+    levels = len(activity)
+    scale = np.empty((d.channels, width))
+    for c in range(d.channels):
+        for j in range(width):
+            k = j // KERNELS
+            scale[c, j] = by_state[k // levels] * activity[k % levels] * weights[c, j % KERNELS]
+    value, d_scale, of_row = 0.0, np.zeros_like(scale), np.empty(len(d.exposures))
+    for u in range(len(d.unit_channel)):
+        c, at_risk = d.unit_channel[u], 0.0
+        first, last = d.first_exposure[u], d.first_exposure[u + 1]
+        for r in range(first, last):
+            total = 0.0
+            for j in range(width):
+                total += d.exposures[r, j] * scale[c, j]
+            of_row[r] = total * multiplier[d.exposure_context[r]]
+            at_risk += of_row[r]
+        of_unit, per_risk = _unit_risk(x, d, gradient, u, at_risk)
+        value += of_unit
+        for r in range(first, last):
+            g = d.exposure_context[r]
+            d_log_multiplier[g] += per_risk * of_row[r]
+            slope = per_risk * multiplier[g]
+            for j in range(width):
+                d_scale[c, j] += slope * d.exposures[r, j]
+    for c in range(d.channels):
+        for j in range(width):
+            k, b = j // KERNELS, j % KERNELS
+            s, a = k // levels, k % levels
+            d_weights[c, b] += by_state[s] * activity[a] * d_scale[c, j]
+            d_state[s] += activity[a] * weights[c, b] * d_scale[c, j]
+            d_activity[a] += by_state[s] * weights[c, b] * d_scale[c, j]
     return value
 
 
@@ -306,28 +324,23 @@ def _lift(
 
 @jit
 def _unit_risk(
-    x: FloatArray, d: Inputs, gradient: FloatArray, at_risk: FloatArray
-) -> tuple[float, FloatArray]:
-    """By campaign what its touches' risk takes, and its derivative; some are integrated out."""
-    value, per_risk = 0.0, np.empty(len(at_risk))
+    x: FloatArray, d: Inputs, gradient: FloatArray, unit: int, at_risk: float
+) -> tuple[float, float]:
+    """What the risk of a campaign's touches takes, and its derivative; some are integrated out."""
+    f = d.fitted_of_unit[unit]
+    if f >= 0:
+        mean = math.exp(x[d.at[EFFECT] + f])
+        gradient[d.at[EFFECT] + f] -= mean * at_risk
+        return -mean * at_risk, -mean
     shape = math.exp(x[d.at[SHAPE]])
-    for u in range(len(at_risk)):
-        f = d.fitted_of_unit[u]
-        if f >= 0:
-            mean = math.exp(x[d.at[EFFECT] + f])
-            value -= mean * at_risk[u]
-            gradient[d.at[EFFECT] + f] -= mean * at_risk[u]
-            per_risk[u] = -mean
-            continue
-        channel_at = d.at[CHANNEL] + d.unit_channel[u]
-        mean = math.exp(x[channel_at])
-        relative = mean * at_risk[u] / shape
-        none = shape * math.log1p(relative)
-        value -= none
-        per_risk[u] = -mean / (1.0 + relative)
-        gradient[channel_at] += per_risk[u] * at_risk[u]
-        gradient[d.at[SHAPE]] -= none + per_risk[u] * at_risk[u]
-    return value, per_risk
+    channel_at = d.at[CHANNEL] + d.unit_channel[unit]
+    mean = math.exp(x[channel_at])
+    relative = mean * at_risk / shape
+    none = shape * math.log1p(relative)
+    per_risk = -mean / (1.0 + relative)
+    gradient[channel_at] += per_risk * at_risk
+    gradient[d.at[SHAPE]] -= none + per_risk * at_risk
+    return -none, per_risk
 
 
 @jit

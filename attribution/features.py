@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
+SingleArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
@@ -109,7 +110,8 @@ class Features(Terms):
     ----------
     row_conversion, row_unit, row_context, kernels
         Sums of the kernels over the touches of each conversion, campaign and context, shapes
-        ``(row,)`` and ``(row, kernel)``.
+        ``(row,)`` and ``(row, kernel)``; in single precision, as ``exposures``: a fit reads them
+        some fifty thousand times, and what it waits for is memory.
     activity, day
         Bin of each conversion's account, and its day since the first, shape ``(conversion,)``.
     spells
@@ -139,7 +141,7 @@ class Features(Terms):
     row_conversion: IntArray
     row_unit: IntArray
     row_context: IntArray
-    kernels: FloatArray
+    kernels: SingleArray
     activity: IntArray
     day: IntArray
     spells: Spells
@@ -150,7 +152,7 @@ class Features(Terms):
     risk_days: FloatArray
     exposure_unit: IntArray
     exposure_context: IntArray
-    exposures: FloatArray
+    exposures: SingleArray
     touch_exposures: TouchExposures
     baselines: tuple[tuple[str, int], ...]
     channels: tuple[str, ...]
@@ -196,7 +198,7 @@ def build_features(journeys: Journeys) -> Features:
         risk_days=risk_days,
         exposure_unit=code // max(len(contexts.channel), 1),
         exposure_context=code % max(len(contexts.channel), 1),
-        exposures=exposures,
+        exposures=exposures.astype(np.float32),
         touch_exposures=touch_exposures,
         baselines=baselines,
         channels=channels,
@@ -284,7 +286,7 @@ def _rows(touched: dict[str, Any], units: int) -> dict[str, Any]:
         "row_conversion": touched["conversion"][pair],
         "row_unit": touched["unit"][pair],
         "row_context": code % count,
-        "kernels": row_sums(touched["touch_kernels"], row, len(code)),
+        "kernels": row_sums(touched["touch_kernels"], row, len(code)).astype(np.float32),
     }
 
 

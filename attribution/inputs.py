@@ -26,24 +26,29 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+IndexArray = NDArray[np.uint32]  # never negative: no check for what counts from the end
+SingleArray = NDArray[np.float32]
 
 
 class Inputs(NamedTuple):
     """What the density needs of the features.
 
     ``at`` is where each parameter of ``PARAMETERS`` begins in ``x``, -1 for those left out.
-    ``first_row`` has one entry more than there are conversions: the rows of conversion ``i`` are
-    those from ``first_row[i]`` to ``first_row[i + 1]``; so it is with ``lift_first`` and lift
-    tests. ``event_levels`` is the sum over conversions. Channels and fitted campaigns count
+    Rows and exposures are by campaign, so that long loops have one channel and the vector units
+    work: ``kernels`` has shape ``(kernel, row)``, and the rows of fitted campaign ``f`` are those
+    from ``first_row[f]`` to ``first_row[f + 1]``; so it is with ``first_exposure`` and campaigns,
+    and with ``lift_first`` and lift tests. ``exposures`` has shape ``(exposure, state * activity *
+    kernel)``. ``event_levels`` is the sum over conversions. Channels and fitted campaigns count
     associations, which come last. ``fitted_of_unit`` is -1 where a campaign is integrated out.
     ``prior_precision`` is 0 where the prior is not a normal around what is known beforehand.
     """
 
     at: IntArray
-    first_row: IntArray
-    row_fitted: IntArray
-    row_context: IntArray
-    kernels: FloatArray
+    first_row: IndexArray
+    row_conversion: IndexArray
+    row_context: IndexArray
+    kernels: SingleArray
+    fitted_channel: IntArray
     state: IntArray
     baseline: IntArray
     day: IntArray
@@ -51,9 +56,9 @@ class Inputs(NamedTuple):
     levels: FloatArray
     event_levels: float
     risk_days: FloatArray
-    exposure_unit: IntArray
-    exposure_context: IntArray
-    exposures: FloatArray
+    first_exposure: IndexArray
+    exposure_context: IndexArray
+    exposures: SingleArray
     context_channel: IntArray
     log_repeats: FloatArray
     follows: FloatArray
@@ -93,6 +98,9 @@ def build_inputs(features: Features, priors: Priors) -> Inputs:
     fitted, lift = fitted_units(features), features.lift
     fitted_of_unit = np.full(len(features.unit_channel), -1)
     fitted_of_unit[fitted] = np.arange(len(fitted))
+    row_fitted = fitted_of_unit[features.row_unit]
+    rows = np.lexsort((features.row_context, row_fitted))
+    exposures = np.argsort(features.exposure_unit, kind="stable")
     sizes = variables(features)
     begins = dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist(), strict=False))
     prior_mean, prior_precision = _normal_priors(features, priors)
@@ -100,10 +108,11 @@ def build_inputs(features: Features, priors: Priors) -> Inputs:
     states = 2 if has_customers(features) else 1
     return Inputs(
         at=np.array([begins.get(name, -1) for name in PARAMETERS]),
-        first_row=np.searchsorted(features.row_conversion, np.arange(len(features.state) + 1)),
-        row_fitted=fitted_of_unit[features.row_unit],
-        row_context=features.row_context,
-        kernels=np.ascontiguousarray(features.kernels),
+        first_row=_firsts(row_fitted, len(fitted)),
+        row_conversion=features.row_conversion[rows].astype(np.uint32),
+        row_context=features.row_context[rows].astype(np.uint32),
+        kernels=np.ascontiguousarray(features.kernels[rows].T),
+        fitted_channel=features.unit_channel[fitted],
         state=features.state.astype(np.int64),
         baseline=features.baseline.astype(np.int64),
         day=features.day.astype(np.int64),
@@ -111,9 +120,11 @@ def build_inputs(features: Features, priors: Priors) -> Inputs:
         levels=features.activity_levels,
         event_levels=float(features.activity_levels[features.activity].sum()),
         risk_days=np.ascontiguousarray(features.risk_days),
-        exposure_unit=features.exposure_unit,
-        exposure_context=features.exposure_context,
-        exposures=np.ascontiguousarray(features.exposures[:states]),
+        first_exposure=_firsts(features.exposure_unit, len(fitted_of_unit)),
+        exposure_context=features.exposure_context[exposures].astype(np.uint32),
+        exposures=features.exposures[:states, :, exposures]
+        .transpose(2, 0, 1, 3)
+        .reshape(len(exposures), -1),
         context_channel=features.contexts.channel,
         log_repeats=log_repeats,
         follows=np.ascontiguousarray(follows),
@@ -137,6 +148,11 @@ def build_inputs(features: Features, priors: Priors) -> Inputs:
         lift_context=lift.context,
         lift_sums=np.ascontiguousarray(lift.sums),
     )
+
+
+def _firsts(of: IntArray, count: int) -> IndexArray:
+    """Where each of ``count`` begins in what is sorted by ``of``, and the end."""
+    return np.concatenate(([0], np.cumsum(np.bincount(of, minlength=count)))).astype(np.uint32)
 
 
 def _normal_priors(features: Features, priors: Priors) -> tuple[FloatArray, FloatArray]:

@@ -141,7 +141,7 @@ def with_associations(features: "Features") -> "Features":
     for place, channel in enumerate(tested.tolist()):
         of = row_channel == channel
         conversion, row = np.unique(features.row_conversion[of], return_inverse=True)
-        kernels = row_sums(features.kernels[of], row, len(conversion))
+        kernels = row_sums(features.kernels[of], row, len(conversion)).astype(np.float32)
         same = np.ones(len(conversion), dtype=np.int64)
         rows.append(
             (conversion, same * (units + place), same * (len(contexts.channel) + place), kernels)
