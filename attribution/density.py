@@ -34,7 +34,7 @@ from attribution.inputs import (
 from attribution.kernels import KERNELS
 from attribution.model import SYNERGY_NU
 
-__all__ = ["from_places", "log_density", "placed_density"]
+__all__ = ["log_density"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -104,40 +104,6 @@ def _priors(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
         value -= 0.5 * (SYNERGY_NU + 1.0) * math.log1p(step * step / SYNERGY_NU)
         gradient[i] -= (SYNERGY_NU + 1.0) * step / (SYNERGY_NU + step * step) / d.synergy_scale
     return value
-
-
-@jit
-def placed_density(x: FloatArray, d: Inputs, knee: FloatArray, gradient: FloatArray) -> float:
-    """The same density in places that are easier to walk than the parameters; see ``from_places``.
-
-    Parameters
-    ----------
-    x, gradient
-        Places, and what the density changes by with each.
-    knee
-        Of each fitted effect's log, shape ``(fitted,)``.
-    """
-    y = x.copy()
-    from_places(y, d, knee)
-    value = log_density(y, d, gradient)
-    for i in range(d.at[EFFECT], d.at[EFFECT] + d.fitted):
-        v = x[i]
-        if v < 0.0:
-            value += math.log1p(-v)
-            gradient[i] = gradient[i] * (1.0 - v) - 1.0 / (1.0 - v)
-    return value
-
-
-@jit
-def from_places(x: FloatArray, d: Inputs, knee: FloatArray) -> None:
-    """Turn places into parameters, in place.
-
-    The log of an effect that may be zero has a long left tail. In its place stands ``v``: the log
-    is ``knee + v`` above the knee and ``knee + v − v²/2`` below it, so that the tail is short.
-    """
-    for f in range(d.fitted):
-        v = x[d.at[EFFECT] + f]
-        x[d.at[EFFECT] + f] = knee[f] + v - (0.5 * v * v if v < 0.0 else 0.0)
 
 
 @jit

@@ -30,6 +30,10 @@ IndexArray = NDArray[np.uint32]  # never negative: no check for what counts from
 SingleArray = NDArray[np.float32]
 
 
+TOLD = 0.4
+"""What data tell of an effect is less than if they said whose each conversion is: this part."""
+
+
 class Inputs(NamedTuple):
     """What the density needs of the features.
 
@@ -39,8 +43,10 @@ class Inputs(NamedTuple):
     from ``first_row[f]`` to ``first_row[f + 1]``; so it is with ``first_exposure`` and campaigns,
     and with ``lift_first`` and lift tests. ``exposures`` has shape ``(exposure, state * activity *
     kernel)``. ``event_levels`` is the sum over conversions. Channels and fitted campaigns count
-    associations, which come last. ``fitted_of_unit`` is -1 where a campaign is integrated out.
-    ``prior_precision`` is 0 where the prior is not a normal around what is known beforehand.
+    associations, which come last. ``fitted_risk`` is about how many touches with all their
+    time at risk would tell as much of each campaign's effect as the data do. ``fitted_of_unit`` is
+    -1 where a campaign is integrated out. ``prior_precision`` is 0 where the prior is not a normal
+    around what is known beforehand.
     """
 
     at: IntArray
@@ -49,6 +55,7 @@ class Inputs(NamedTuple):
     row_context: IndexArray
     kernels: SingleArray
     fitted_channel: IntArray
+    fitted_risk: FloatArray
     state: IntArray
     baseline: IntArray
     day: IntArray
@@ -101,6 +108,8 @@ def build_inputs(features: Features, priors: Priors) -> Inputs:
     row_fitted = fitted_of_unit[features.row_unit]
     rows = np.lexsort((features.row_context, row_fitted))
     exposures = np.argsort(features.exposure_unit, kind="stable")
+    sums = features.exposures.sum(axis=(0, 1), dtype=np.float64).mean(axis=1)
+    risk = np.bincount(features.exposure_unit, sums, minlength=len(fitted_of_unit))
     sizes = variables(features)
     begins = dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist(), strict=False))
     prior_mean, prior_precision = _normal_priors(features, priors)
@@ -113,6 +122,7 @@ def build_inputs(features: Features, priors: Priors) -> Inputs:
         row_context=features.row_context[rows].astype(np.uint32),
         kernels=np.ascontiguousarray(features.kernels[rows].T),
         fitted_channel=features.unit_channel[fitted],
+        fitted_risk=np.maximum(TOLD * risk[fitted], 1e-3),
         state=features.state.astype(np.int64),
         baseline=features.baseline.astype(np.int64),
         day=features.day.astype(np.int64),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from attribution.features import Features
 from attribution.lift import with_associations
-from attribution.model import DIMS, Priors, centres, coordinates, fitted_units, variables
+from attribution.model import DIMS, Priors, centres, coordinates, variables
 
 __all__ = ["Gates", "Progress", "Sampling", "Say", "sample"]
 
@@ -131,8 +131,8 @@ def _compiled(features: Features, priors: Priors) -> Any:
     """The density for nutpie, with the parameters' names and shapes and where to start."""
     from nutpie.compiled_pyfunc import from_pyfunc
 
-    from attribution.density import from_places, placed_density
     from attribution.inputs import build_inputs
+    from attribution.places import find_start, from_places, placed_density
 
     features = with_associations(features)
     inputs = build_inputs(features, priors)
@@ -140,25 +140,19 @@ def _compiled(features: Features, priors: Priors) -> Any:
     bounds = np.cumsum([0, *sizes.values()])
     # nutpie takes no scalars from Python: what PyMC has as one is a vector of length one here
     dims = {name: (DIMS.get(name, "one"),) for name in sizes}
-    # below a conversion or so from all its touches, data can't tell a campaign's effect from zero
-    touches = features.unit_touches[fitted_units(features)]
-    knee = -np.log(np.maximum(touches, 1.0))
-    start = inputs.prior_mean.copy()
-    at = int(bounds[list(sizes).index("log_effect")])
-    start[at : at + inputs.fitted] = np.maximum(centres(features)[1] - knee, -1.0)
-    placed_density(start, inputs, knee, np.empty_like(start))  # compiles, or finds it compiled
+    start, due = find_start(inputs, centres(features)[1])
 
     def make_density() -> Callable[[FloatArray], tuple[float, FloatArray]]:
         def density(x: FloatArray) -> tuple[float, FloatArray]:
             gradient = np.empty_like(x)
-            return placed_density(x, inputs, knee, gradient), gradient
+            return placed_density(x, inputs, due, gradient), gradient
 
         return density
 
     def make_expand(*seeds: int) -> Callable[[FloatArray], dict[str, Any]]:
         def expand(x: FloatArray) -> dict[str, Any]:
             x = x.copy()
-            from_places(x, inputs, knee)
+            from_places(x, inputs, due)
             return {name: x[bounds[i] : bounds[i + 1]] for i, name in enumerate(sizes)}
 
         return expand

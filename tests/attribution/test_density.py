@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attribution.density import from_places, log_density, placed_density
+from attribution.density import log_density
 from attribution.features import build_features
 from attribution.inputs import EFFECT, build_inputs
-from attribution.model import build_model, load_priors, variables
+from attribution.model import build_model, centres, load_priors, variables
+from attribution.places import find_start, from_places, placed_density
 
 from .test_lift import lift_tests
 from .worlds import make_world
@@ -61,28 +62,41 @@ def test_gradient(features):
 
 def test_gradient_by_place(features):
     inputs, x = a_place(features)
-    knee = np.full(inputs.fitted, -3.0)
+    x[inputs.at[EFFECT] :][: inputs.fitted] += 4.0  # some above zero
+    due = np.linspace(0.0, 20.0, inputs.fitted)
     gradient, unused = np.empty_like(x), np.empty_like(x)
-    placed_density(x, inputs, knee, gradient)
-    found = slopes(lambda y: placed_density(y, inputs, knee, unused), x)
+    placed_density(x, inputs, due, gradient)
+    found = slopes(lambda y: placed_density(y, inputs, due, unused), x)
     assert gradient == pytest.approx(found, rel=1e-5, abs=1e-4)
 
 
 def test_places_carry_the_volume_they_take(features):
     """Density by place = density by parameter x how far a step of a place goes."""
     inputs, x = a_place(features)
-    knee, unused = np.full(inputs.fitted, 1.0), np.empty_like(x)
+    unused = np.empty_like(x)
+    due = np.linspace(0.0, 20.0, inputs.fitted)
     moved = x.copy()
-    from_places(moved, inputs, knee)
+    from_places(moved, inputs, due)
 
     def steps(y):
         y = y.copy()
-        from_places(y, inputs, knee)
+        from_places(y, inputs, due)
         return y
 
     jacobian = np.array(slopes(steps, x))
     expected = log_density(moved, inputs, unused) + np.log(np.linalg.det(jacobian))
-    assert placed_density(x, inputs, knee, unused) == pytest.approx(expected, rel=1e-8)
+    assert placed_density(x, inputs, due, unused) == pytest.approx(expected, rel=1e-8)
+
+
+def test_the_start_is_a_high_place_by_which_conversions_are_due(features):
+    inputs, _ = a_place(features)
+    start, due = find_start(inputs, centres(features)[1])
+    gradient = np.empty_like(start)
+    high = placed_density(start, inputs, due, gradient)
+    for place in start + np.random.default_rng(1).normal(size=(50, len(start))):
+        assert placed_density(place, inputs, due, gradient) < high
+    assert np.all(due > 0)
+    assert due.sum() < len(features.state)
 
 
 @pytest.mark.slow
