@@ -30,9 +30,9 @@ class Sampling:
 
     seed: int = 1
     draws: int = 800
-    tune: int = 600
+    tune: int = 400
     chains: int = 4
-    target_accept: float = 0.9
+    target_accept: float = 0.85
 
 
 @dataclass(frozen=True)
