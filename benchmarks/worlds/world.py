@@ -75,7 +75,7 @@ class World:
     lift_tests: tuple[LiftTest, ...]
 
 
-def make_world(name: str, seed: int, conversions: int = 3000) -> World:
+def make_world(name: str, seed: int, conversions: int = 3000, *, redraws: int = REDRAWS) -> World:
     """Draw one world; the same arguments give the same world.
 
     Parameters
@@ -83,6 +83,8 @@ def make_world(name: str, seed: int, conversions: int = 3000) -> World:
     conversions
         How many to aim at; the number of accounts is chosen for it. What comes is within some
         percent.
+    redraws
+        How often purchases are drawn for the truth.
 
     Raises
     ------
@@ -114,7 +116,7 @@ def make_world(name: str, seed: int, conversions: int = 3000) -> World:
         causes=causes,
         tables=tables,
         journeys=journeys,
-        truth=_truth(causes, journeys, happened, rng),
+        truth=_truth(causes, journeys, happened, rng, redraws),
         lift_tests=tests,
     )
 
@@ -137,20 +139,24 @@ def _as_read(tests: tuple[LiftTest, ...]) -> LiftTests:
 
 
 def _truth(
-    causes: Causes, journeys: Journeys, happened: Purchases, rng: np.random.Generator
+    causes: Causes,
+    journeys: Journeys,
+    happened: Purchases,
+    rng: np.random.Generator,
+    redraws: int,
 ) -> Truth:
     campaigns = causes.campaigns
     names = [campaigns.names.index(campaign) for _, campaign in journeys.units]
     by_campaign = np.append(causes.touches.campaign, len(campaigns.names))
-    redrawn = draw_purchases(causes, rng, REDRAWS)
+    redrawn = draw_purchases(causes, rng, redraws)
 
     def summed(purchases: Purchases, weights: FloatArray | None = None) -> FloatArray:
         campaign = by_campaign[purchases.touch]  # the last is of what came anyway
         return np.bincount(campaign, weights, minlength=len(campaigns.names) + 1).astype(float)
 
-    count = summed(redrawn) / REDRAWS
+    count = summed(redrawn) / redraws
     mean = np.exp(SIGMA_IACV**2 / 2)
-    value = summed(redrawn, mean * _median_iacv(causes, redrawn)) / REDRAWS
+    value = summed(redrawn, mean * _median_iacv(causes, redrawn)) / redraws
     return Truth(
         conversions=count[names],
         iacv=value[names],

@@ -1,0 +1,101 @@
+"""How long attribution takes from PostgreSQL to published credit, by size, and its memory.
+
+    python -m benchmarks.scale                      # a million touches, 5,000 conversions
+    python -m benchmarks.scale --times 10           # ten times the touches at the same conversions
+    python -m benchmarks.scale --conversions 100000 --campaigns 500 --touches 6000000
+
+The world is the additive one of ``benchmarks.worlds`` with more campaigns. Its events take the
+product's way: published to Kafka, stored by the stream, and read by ``bizops attribute``. Services
+are local and of the run's own; what counts is the last step.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.worlds.events import world_events
+from benchmarks.worlds.spec import WORLDS
+from benchmarks.worlds.world import World, make_world
+
+MIB = 1024
+TOUCHES_PER_CONVERSION = 58  # of the additive world, about
+
+
+def main() -> None:
+    options = _options()
+    home = Path(tempfile.mkdtemp(prefix="bizops-scale-"))
+    lines = home / "events.jsonl"
+    world = scaled(options.touches * options.times, options.conversions, options.campaigns)
+    with lines.open("wb") as file:
+        file.writelines(event.to_json() + b"\n" for event in world_events(world))
+    print(
+        f"{len(world.journeys.touches):,} touches, {len(world.journeys.conversions):,} "
+        f"conversions, {len(world.journeys.units)} campaigns, {os.cpu_count()} cores",
+        flush=True,
+    )
+    del world
+    try:
+        step("start Kafka and PostgreSQL", "up", home=home)
+        step("publish", "produce", "jsonl", str(lines), home=home)
+        step("stream, 2 workers", "stream", "--until-caught-up", "--workers", "2", home=home)
+        step("rules alone", "attribute", "--rules-only", home=home)
+        step("rules and model", "attribute", home=home, shown=True)
+        step("marts", "transform", home=home)
+    finally:
+        if options.keep:
+            print(f"kept in {home}; stop it with BIZOPS_HOME={home} bizops down --purge --yes")
+        else:
+            step("stop", "down", "--purge", "--yes", home=home)
+            shutil.rmtree(home, ignore_errors=True)
+
+
+def scaled(touches: int, conversions: int, campaigns: int) -> World:
+    """An additive world of about that size; its truth is of few redraws."""
+    more = touches / (TOUCHES_PER_CONVERSION * conversions)
+    WORLDS["scale"] = replace(
+        WORLDS["additive"], campaigns=campaigns, touch_scale=float(np.round(more, 2)),
+        size_spread=0.8,
+    )  # fmt: skip
+    return make_world("scale", 1, conversions, redraws=1)
+
+
+def step(name: str, *arguments: str, home: Path, shown: bool = False) -> None:
+    """Run one command and print its wall time and the peak memory of its largest process."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [str(Path(sys.executable).with_name("bizops")), *arguments],
+        env=os.environ | {"BIZOPS_HOME": str(home)},
+        stdout=None if shown else subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - began
+    print(f"{name:<34}{seconds:>8.1f} s{usage.ru_maxrss // MIB:>8,} MiB", flush=True)
+    if status:
+        sys.exit(f"bizops {' '.join(arguments)} failed")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.scale",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--touches", type=int, default=1_000_000)
+    parser.add_argument("--times", type=int, default=1, help="so many times the touches")
+    parser.add_argument("--conversions", type=int, default=5_000)
+    parser.add_argument("--campaigns", type=int, default=200)
+    parser.add_argument("--keep", action="store_true", help="leave the services and data")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
