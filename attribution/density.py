@@ -32,7 +32,6 @@ from attribution.inputs import (
     Inputs,
 )
 from attribution.kernels import KERNELS
-from attribution.model import SYNERGY_NU
 
 __all__ = ["log_density"]
 
@@ -88,7 +87,7 @@ def log_density(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
 
 @jit
 def _priors(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
-    """The normal priors, those of channels around their scale, and the t of sequences."""
+    """The normal priors, those of channels around their scale, and the logistic ones of orders."""
     value = 0.0
     for i in range(len(x)):
         off = x[i] - d.prior_mean[i]
@@ -101,8 +100,8 @@ def _priors(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
         gradient[d.at[SCALE]] += d.channel_precision * off
     for i in range(d.at[SYNERGY], d.at[SYNERGY] + d.sequences):
         step = x[i] / d.synergy_scale
-        value -= 0.5 * (SYNERGY_NU + 1.0) * math.log1p(step * step / SYNERGY_NU)
-        gradient[i] -= (SYNERGY_NU + 1.0) * step / (SYNERGY_NU + step * step) / d.synergy_scale
+        value -= abs(step) + 2.0 * math.log1p(math.exp(-abs(step)))
+        gradient[i] -= math.tanh(0.5 * step) / d.synergy_scale
     return value
 
 

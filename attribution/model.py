@@ -48,7 +48,6 @@ from attribution.risk import CUSTOMER
 
 __all__ = [
     "DIMS",
-    "SYNERGY_NU",
     "Priors",
     "build_model",
     "centres",
@@ -65,9 +64,6 @@ __all__ = [
 
 FloatArray = NDArray[np.float64]
 Priors = dict[str, tuple[float, float]]
-
-SYNERGY_NU = 3.0
-"""Degrees of freedom of the prior of η: most near zero, a few far from it."""
 
 DIMS = {
     "log_baseline": "baseline",
@@ -205,9 +201,7 @@ def _parameters(
             theta[name] = normal(name)
     if "synergy" in sizes:
         mean, scale = priors["synergy"]
-        theta["synergy"] = pm.StudentT(
-            "synergy", SYNERGY_NU, mu=mean, sigma=scale, dims=DIMS["synergy"]
-        )
+        theta["synergy"] = pm.Logistic("synergy", mean, scale, dims=DIMS["synergy"])
     return theta
 
 

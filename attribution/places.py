@@ -7,6 +7,8 @@ with little data as well as with much.
 """
 
 import math
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +16,12 @@ from scipy.optimize import minimize
 
 from attribution.density import log_density
 from attribution.factors import jit
-from attribution.inputs import CHANNEL, EFFECT, SHAPE, Inputs
+from attribution.inputs import CHANNEL, EFFECT, SATURATION, SHAPE, Inputs
 
-__all__ = ["find_start", "from_places", "placed_density"]
+__all__ = ["Frame", "find_frame", "framed_density", "from_frame", "from_places", "placed_density"]
+
+FLAT = 0.2
+"""A direction of less curvature is one that neither data nor priors tell much of."""
 
 FloatArray = NDArray[np.float64]
 
@@ -54,6 +59,12 @@ def placed_density(x: FloatArray, d: Inputs, due: FloatArray, gradient: FloatArr
             gradient[d.at[CHANNEL] + d.fitted_channel[f]] += slope * share
             gradient[d.at[SHAPE]] += slope * (narrower - share - 0.5 * w * narrower * stretch)
             gradient[d.at[SHAPE]] -= 0.5 * narrower * (1.0 + w * bend)
+    for i in _saturations(d):
+        half = 0.5 * (x[i] - d.prior_mean[i])
+        rises = 1.0 / (1.0 + math.exp(-half))
+        stretch = rises / _softplus(half)
+        value += math.log(stretch)
+        gradient[i] = gradient[i] * stretch + 0.5 * (1.0 - rises - stretch)
     return value
 
 
@@ -63,7 +74,9 @@ def from_places(x: FloatArray, d: Inputs, due: FloatArray) -> None:
 
     A Gamma's logarithm, ``δ`` from its mode, is ``w - w²/4`` for ``w < 0`` and ``3 log(1 + w/3)``
     from there, ``w = z / √(a + n)``; both are within a few percent of what makes ``z`` the root of
-    the deviance, ``w²/2 = e^δ - 1 - δ``.
+    the deviance, ``w²/2 = e^δ - 1 - δ``. What a power of saturation takes grows as
+    the exponential of an exponential of its log: its place is as the log of a small power, and as
+    the root of a large one.
     """
     for f in range(d.fitted):
         prior, shape = _prior(x, d, f)
@@ -71,6 +84,21 @@ def from_places(x: FloatArray, d: Inputs, due: FloatArray) -> None:
         w = x[d.at[EFFECT] + f] / math.sqrt(count)
         log = w - 0.25 * w * w if w < 0.0 else 3.0 * math.log1p(w / 3.0)
         x[d.at[EFFECT] + f] = log + math.log(count / (prior + d.fitted_risk[f]))
+    for i in _saturations(d):
+        half = 0.5 * (x[i] - d.prior_mean[i])
+        x[i] = d.prior_mean[i] + 2.0 * math.log(_softplus(half))
+
+
+@jit
+def _softplus(x: float) -> float:
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+
+
+@jit
+def _saturations(d: Inputs) -> Iterable[int]:
+    """Where the powers of saturation are, if there are any."""
+    first = max(d.at[SATURATION], 0)
+    return range(first, first + (d.channels - d.associations) * (d.at[SATURATION] >= 0))
 
 
 @jit
@@ -83,8 +111,56 @@ def _prior(x: FloatArray, d: Inputs, f: int) -> tuple[float, float]:
     )
 
 
-def find_start(d: Inputs, log_effect: float) -> tuple[FloatArray, FloatArray]:
-    """A place of high density, and about how many conversions are due to each fitted campaign.
+class Frame(NamedTuple):
+    """Axes along which the density is about as wide in each direction, at a place of high density.
+
+    Attributes
+    ----------
+    due
+        About how many conversions are due to each fitted campaign, shape ``(fitted,)``.
+    centre
+        The place, shape ``(parameter,)``.
+    axes
+        Symmetric; a place is ``centre + axes @ z``, shape ``(parameter, parameter)``.
+    """
+
+    due: FloatArray
+    centre: FloatArray
+    axes: FloatArray
+
+
+@jit
+def framed_density(z: FloatArray, d: Inputs, frame: Frame, gradient: FloatArray) -> float:
+    """The log density along the axes of a frame; its gradient is written to ``gradient``."""
+    x = frame.centre + _turned(frame.axes, z)
+    of_places = np.empty_like(x)
+    value = placed_density(x, d, frame.due, of_places)
+    gradient[:] = _turned(frame.axes, of_places)
+    return value
+
+
+@jit
+def from_frame(z: FloatArray, d: Inputs, frame: Frame) -> FloatArray:
+    """The parameters at ``z`` along the axes of a frame."""
+    x = frame.centre + _turned(frame.axes, z)
+    from_places(x, d, frame.due)
+    return x
+
+
+@jit
+def _turned(axes: FloatArray, z: FloatArray) -> FloatArray:
+    """``axes @ z``, without the threads of a library for linear algebra."""
+    out = np.empty_like(z)
+    for i in range(len(z)):
+        total = 0.0
+        for j in range(len(z)):
+            total += axes[i, j] * z[j]
+        out[i] = total
+    return out
+
+
+def find_frame(d: Inputs, log_effect: float) -> Frame:
+    """A frame at the highest density; by its curvature, as in Laplace's approximation.
 
     Parameters
     ----------
@@ -93,16 +169,36 @@ def find_start(d: Inputs, log_effect: float) -> tuple[FloatArray, FloatArray]:
     """
     effects = slice(d.at[EFFECT], d.at[EFFECT] + d.fitted)
     due = d.fitted_risk * math.exp(log_effect)
-    start, gradient = d.prior_mean.copy(), np.empty_like(d.prior_mean)
-    start[effects] = 0.0
+    centre = d.prior_mean.copy()
+    for _ in range(2):  # first to find what is due, by which places are
+        centre[effects] = 0.0
+        centre = _highest(d, due, centre)
+        moved = centre.copy()
+        from_places(moved, d, due)
+        due, old = d.fitted_risk * np.exp(moved[effects]), due
+    return Frame(old, centre, _axes(d, old, centre))
+
+
+def _highest(d: Inputs, due: FloatArray, start: FloatArray) -> FloatArray:
+    gradient = np.empty_like(start)
     bounds = [(-np.inf, np.inf)] * len(start)
     bounds[d.at[SHAPE]] = (start[d.at[SHAPE]],) * 2  # at the highest density all are alike
 
     def climb(x: FloatArray) -> tuple[float, FloatArray]:
         return -placed_density(x, d, due, gradient), -gradient
 
-    start = minimize(climb, start, jac=True, bounds=bounds, options={"maxiter": 200}).x
-    moved = start.copy()
-    from_places(moved, d, due)
-    start[effects] = 0.0
-    return start, d.fitted_risk * np.exp(moved[effects])
+    return np.asarray(minimize(climb, start, jac=True, bounds=bounds, options={"maxiter": 200}).x)
+
+
+def _axes(d: Inputs, due: FloatArray, centre: FloatArray) -> FloatArray:
+    """Inverse root of the density's curvature, by differences of its gradient."""
+    curvature = np.empty((len(centre), len(centre)))
+    above, below = np.empty_like(centre), np.empty_like(centre)
+    for i in range(len(centre)):
+        step = np.zeros(len(centre))
+        step[i] = 1e-4
+        placed_density(centre + step, d, due, above)
+        placed_density(centre - step, d, due, below)
+        curvature[i] = (below - above) / 2e-4
+    width, direction = np.linalg.eigh(0.5 * (curvature + curvature.T))
+    return np.asarray(direction / np.sqrt(np.maximum(width, FLAT)) @ direction.T)

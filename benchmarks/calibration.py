@@ -183,7 +183,6 @@ def _drawn(world: World, rng: np.random.Generator) -> dict[str, FloatArray]:
     shape = normal("log_effect_shape", 1)
     units = features.unit_channel
     effect = np.exp(channel[units]) * rng.gamma(np.exp(shape), 1.0, len(units)) / np.exp(shape)
-    t = rng.standard_t(3.0, len(features.contexts.sequences()))
     return {
         "log_baseline": normal("log_baseline", len(features.baselines), CENTRE[0]),
         "log_effect_scale": scale,
@@ -195,7 +194,7 @@ def _drawn(world: World, rng: np.random.Generator) -> dict[str, FloatArray]:
         "log_effect": np.log(np.maximum(effect, 1e-300)),
         "season": normal("season", features.calendar.shape[1]),
         "log_saturation": normal("log_saturation", CHANNELS),
-        "synergy": priors["synergy"][0] + priors["synergy"][1] * t,
+        "synergy": rng.logistic(*priors["synergy"], len(features.contexts.sequences())),
     }
 
 

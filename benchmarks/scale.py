@@ -10,6 +10,7 @@ are local and of the run's own; what counts is the last step.
 """
 
 import argparse
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -33,17 +34,14 @@ def main() -> None:
     options = _options()
     home = Path(tempfile.mkdtemp(prefix="bizops-scale-"))
     lines = home / "events.jsonl"
-    world = scaled(options.touches * options.times, options.conversions, options.campaigns)
-    with lines.open("wb") as file:
-        file.writelines(event.to_json() + b"\n" for event in world_events(world))
-    print(
-        f"{len(world.journeys.touches):,} touches, {len(world.journeys.conversions):,} "
-        f"conversions, {len(world.journeys.units)} campaigns, {os.cpu_count()} cores",
-        flush=True,
-    )
-    del world
+    size = (options.touches * options.times, options.conversions, options.campaigns)
+    # in a process of its own: a child begins with the peak memory of whoever starts it
+    make = multiprocessing.Process(target=write_events, args=(lines, *size))
+    make.start()
+    make.join()
     try:
         step("start Kafka and PostgreSQL", "up", home=home)
+        step("migrate", "migrate", home=home)
         step("publish", "produce", "jsonl", str(lines), home=home)
         step("stream, 2 workers", "stream", "--until-caught-up", "--workers", "2", home=home)
         step("rules alone", "attribute", "--rules-only", home=home)
@@ -55,6 +53,18 @@ def main() -> None:
         else:
             step("stop", "down", "--purge", "--yes", home=home)
             shutil.rmtree(home, ignore_errors=True)
+
+
+def write_events(lines: Path, touches: int, conversions: int, campaigns: int) -> None:
+    """The world of that size as events, JSON lines."""
+    world = scaled(touches, conversions, campaigns)
+    with lines.open("wb") as file:
+        file.writelines(event.to_json() + b"\n" for event in world_events(world))
+    print(
+        f"{len(world.journeys.touches):,} touches, {len(world.journeys.conversions):,} "
+        f"conversions, {len(world.journeys.units)} campaigns, {os.cpu_count()} cores",
+        flush=True,
+    )
 
 
 def scaled(touches: int, conversions: int, campaigns: int) -> World:

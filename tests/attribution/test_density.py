@@ -9,7 +9,7 @@ from attribution.density import log_density
 from attribution.features import build_features
 from attribution.inputs import EFFECT, build_inputs
 from attribution.model import build_model, centres, load_priors, variables
-from attribution.places import find_start, from_places, placed_density
+from attribution.places import find_frame, framed_density, from_places, placed_density
 
 from .test_lift import lift_tests
 from .worlds import make_world
@@ -88,15 +88,27 @@ def test_places_carry_the_volume_they_take(features):
     assert placed_density(x, inputs, due, unused) == pytest.approx(expected, rel=1e-8)
 
 
-def test_the_start_is_a_high_place_by_which_conversions_are_due(features):
+def test_in_a_frame_the_density_is_about_as_wide_along_each_axis(features):
     inputs, _ = a_place(features)
-    start, due = find_start(inputs, centres(features)[1])
-    gradient = np.empty_like(start)
-    high = placed_density(start, inputs, due, gradient)
-    for place in start + np.random.default_rng(1).normal(size=(50, len(start))):
-        assert placed_density(place, inputs, due, gradient) < high
-    assert np.all(due > 0)
-    assert due.sum() < len(features.state)
+    frame = find_frame(inputs, centres(features)[1])
+    assert np.all(frame.due > 0)
+    assert frame.due.sum() < len(features.state)
+    top, unused = np.zeros_like(frame.centre), np.empty_like(frame.centre)
+
+    def density(z):
+        return framed_density(z, inputs, frame, unused)
+
+    def gradient(z):
+        framed_density(z, inputs, frame, of := np.empty_like(z))
+        return of
+
+    rng = np.random.default_rng(1)
+    for place in rng.normal(size=(20, len(top))):
+        assert density(place) < density(top)
+        assert gradient(place) == pytest.approx(slopes(density, place), rel=1e-5, abs=1e-4)
+    curvature = np.linalg.eigvalsh(-np.array(slopes(gradient, top)))
+    assert curvature.max() == pytest.approx(1, abs=0.01)
+    assert np.median(curvature) == pytest.approx(1, abs=0.01)
 
 
 @pytest.mark.slow
