@@ -24,8 +24,12 @@ lint: setup  ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: setup  ## from Kafka to PostgreSQL, beside Quix Streams, Debezium and a bare loop
+bench: setup  ## stream and model beside their peers, and how both scale; takes hours
 	@$(BIN)/python -m benchmarks.compare
+	@$(BIN)/python -m benchmarks.rivals
+	@$(BIN)/python -m benchmarks.scale
+	@$(BIN)/python -m benchmarks.truth
+	@$(BIN)/python -m benchmarks.calibration
 
 soak: setup  ## the long form of the fault tests: 200 faults over 5 million events
 	@BIZOPS_SOAK_SEED=$${BIZOPS_SOAK_SEED:-$$(date +%s)} \

@@ -128,21 +128,23 @@ def bayesian_credit(
         return alone, DrawCredit(everyone, alone.touch, np.ones((conversions, 1), np.float32))
     touch_mean, base_mean = np.zeros(len(pairs)), np.zeros(conversions)
     rows = len(terms.conversion)
-    draws = np.empty((rows + conversions, len(posterior)), dtype=np.float32)
+    conversion = np.concatenate((terms.conversion, everyone))
+    units = np.concatenate((terms.unit, np.full(conversions, -1)))
+    order = np.lexsort((units, conversion))
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    draws = np.empty((len(order), len(posterior)), dtype=np.float32)
     for d, (share, base) in enumerate(share_draws(terms, touch_unit, posterior)):
         touch_mean += share
         base_mean += base
-        draws[:rows, d] = np.bincount(terms.pair_of_touch, share, minlength=rows)
-        draws[rows:, d] = base
+        draws[place[:rows], d] = np.bincount(terms.pair_of_touch, share, minlength=rows)
+        draws[place[rows:], d] = base
     credit = _ordered(
         np.concatenate((pairs.conversion, everyone)),
         np.concatenate((pairs.touch, np.full(conversions, -1))),
         np.concatenate((touch_mean, base_mean)) / len(posterior),
     )
-    conversion = np.concatenate((terms.conversion, everyone))
-    units = np.concatenate((terms.unit, np.full(conversions, -1)))
-    order = np.lexsort((units, conversion))
-    return credit, DrawCredit(conversion[order], units[order], draws[order])
+    return credit, DrawCredit(conversion[order], units[order], draws)
 
 
 def share_draws(
@@ -204,7 +206,7 @@ def incremental(
 def _add(
     draws: NDArray[np.float32],
     group: IntArray,
-    sums: FloatArray,
+    sums: NDArray[np.floating],
     channel: IntArray,
     unit: IntArray,
     context: IntArray,

@@ -58,7 +58,7 @@ class Cells:
     activity: IntArray
     unit: IntArray
     context: IntArray
-    kernels: FloatArray
+    kernels: NDArray[np.floating]
 
 
 def some_accounts(journeys: Journeys, most: int) -> BoolArray:

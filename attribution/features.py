@@ -64,7 +64,7 @@ class TouchExposures:
     context: IntArray
     state: IntArray
     activity: IntArray
-    sums: FloatArray
+    sums: NDArray[np.floating]
 
 
 @dataclass(frozen=True)
@@ -286,7 +286,7 @@ def _rows(touched: dict[str, Any], units: int) -> dict[str, Any]:
         "row_conversion": touched["conversion"][pair],
         "row_unit": touched["unit"][pair],
         "row_context": code % count,
-        "kernels": row_sums(touched["touch_kernels"], row, len(code)).astype(np.float32),
+        "kernels": row_sums(touched["touch_kernels"], row, len(code)),
     }
 
 

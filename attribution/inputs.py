@@ -1,13 +1,13 @@
 """What the density of the model walks through: arrays of the features, and where parameters lie."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from attribution.features import Features
-from attribution.kernels import HALF_LIVES_DAYS
+from attribution.kernels import HALF_LIVES_DAYS, KERNELS
 from attribution.lift import with_associations
 from attribution.model import (
     Priors,
@@ -88,7 +88,7 @@ class Inputs(NamedTuple):
     lift_activity: IntArray
     lift_fitted: IntArray
     lift_context: IntArray
-    lift_sums: FloatArray
+    lift_sums: SingleArray
 
 
 PARAMETERS = (
@@ -106,11 +106,6 @@ def build_inputs(features: Features, priors: Priors) -> Inputs:
     fitted, lift = fitted_units(features), features.lift
     fitted_of_unit = np.full(len(features.unit_channel), -1)
     fitted_of_unit[fitted] = np.arange(len(fitted))
-    row_fitted = fitted_of_unit[features.row_unit]
-    rows = np.lexsort((features.row_context, row_fitted))
-    exposures = np.argsort(features.exposure_unit, kind="stable")
-    sums = features.exposures.sum(axis=(0, 1), dtype=np.float64).mean(axis=1)
-    risk = np.bincount(features.exposure_unit, sums, minlength=len(fitted_of_unit))
     sizes = variables(features)
     begins = dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist(), strict=False))
     prior_mean, prior_precision = _normal_priors(features, priors)
@@ -118,12 +113,7 @@ def build_inputs(features: Features, priors: Priors) -> Inputs:
     states = 2 if has_customers(features) else 1
     return Inputs(
         at=np.array([begins.get(name, -1) for name in PARAMETERS]),
-        first_row=_firsts(row_fitted, len(fitted)),
-        row_conversion=features.row_conversion[rows].astype(np.uint32),
-        row_context=features.row_context[rows].astype(np.uint32),
-        kernels=np.ascontiguousarray(features.kernels[rows].T),
-        fitted_channel=features.unit_channel[fitted],
-        fitted_risk=np.maximum(TOLD * risk[fitted], 1e-3),
+        **_by_campaign(features, fitted, fitted_of_unit, states),
         state=features.state.astype(np.int64),
         baseline=features.baseline.astype(np.int64),
         day=features.day.astype(np.int64),
@@ -131,11 +121,6 @@ def build_inputs(features: Features, priors: Priors) -> Inputs:
         levels=features.activity_levels,
         event_levels=float(features.activity_levels[features.activity].sum()),
         risk_days=np.ascontiguousarray(features.risk_days),
-        first_exposure=_firsts(features.exposure_unit, len(fitted_of_unit)),
-        exposure_context=features.exposure_context[exposures].astype(np.uint32),
-        exposures=features.exposures[:states, :, exposures]
-        .transpose(2, 0, 1, 3)
-        .reshape(len(exposures), -1),
         context_channel=features.contexts.channel,
         log_repeats=log_repeats,
         follows=np.ascontiguousarray(follows),
@@ -159,6 +144,30 @@ def build_inputs(features: Features, priors: Priors) -> Inputs:
         lift_context=lift.context,
         lift_sums=np.ascontiguousarray(lift.sums),
     )
+
+
+def _by_campaign(
+    features: Features, fitted: IntArray, fitted_of_unit: IntArray, states: int
+) -> dict[str, Any]:
+    """Rows and exposures, in the order of campaigns."""
+    row_fitted = fitted_of_unit[features.row_unit]
+    rows = np.lexsort((features.row_context, row_fitted))
+    order = np.argsort(features.exposure_unit, kind="stable")
+    exposures = features.exposures[:states, :, order].transpose(2, 0, 1, 3)
+    width = states * len(features.activity_levels) * KERNELS
+    sums = features.exposures.sum(axis=(0, 1), dtype=np.float64).mean(axis=1)
+    risk = np.bincount(features.exposure_unit, sums, minlength=len(fitted_of_unit))
+    return {
+        "first_row": _firsts(row_fitted, len(fitted)),
+        "row_conversion": features.row_conversion[rows].astype(np.uint32),
+        "row_context": features.row_context[rows].astype(np.uint32),
+        "kernels": np.ascontiguousarray(features.kernels[rows].T),
+        "fitted_channel": features.unit_channel[fitted],
+        "fitted_risk": np.maximum(TOLD * risk[fitted], 1e-3),
+        "first_exposure": _firsts(features.exposure_unit, len(fitted_of_unit)),
+        "exposure_context": features.exposure_context[order].astype(np.uint32),
+        "exposures": exposures.reshape(len(order), width),
+    }
 
 
 def _firsts(of: IntArray, count: int) -> IndexArray:

@@ -57,7 +57,7 @@ class Lift:
     activity: IntArray
     unit: IntArray
     context: IntArray
-    sums: FloatArray
+    sums: NDArray[np.float32]
     channels: IntArray
 
 
@@ -72,7 +72,7 @@ def lift_exposures(
         When accounts are at risk, by bin of activity, of which there are ``levels``.
     """
     tests, touches = journeys.lift_tests, journeys.touches
-    parts: list[tuple[IntArray, FloatArray]] = []
+    parts: list[tuple[IntArray, NDArray[np.float32]]] = []
     used: list[int] = []
     count, never = max(len(contexts.channel), 1), np.iinfo(np.int64).min
     accounts = len(journeys.account_ids)
@@ -111,7 +111,7 @@ def lift_exposures(
         activity=activity,
         unit=unit,
         context=context,
-        sums=np.concatenate([np.zeros((0, KERNELS)), *(sums for _, sums in parts)]),
+        sums=np.concatenate([np.zeros((0, KERNELS), np.float32), *(sums for _, sums in parts)]),
         channels=np.unique(unit_channel[unit]),
     )
 
@@ -141,7 +141,7 @@ def with_associations(features: "Features") -> "Features":
     for place, channel in enumerate(tested.tolist()):
         of = row_channel == channel
         conversion, row = np.unique(features.row_conversion[of], return_inverse=True)
-        kernels = row_sums(features.kernels[of], row, len(conversion)).astype(np.float32)
+        kernels = row_sums(features.kernels[of], row, len(conversion))
         same = np.ones(len(conversion), dtype=np.int64)
         rows.append(
             (conversion, same * (units + place), same * (len(contexts.channel) + place), kernels)

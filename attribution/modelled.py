@@ -88,7 +88,7 @@ class Added:
     state: IntArray
     activity: IntArray
     marked: NDArray[np.bool_]
-    sums: FloatArray
+    sums: NDArray[np.floating]
 
     def draws(self) -> Iterator[FloatArray]:
         """Conversions that the touches of each row add up to the end of the data, by draw.

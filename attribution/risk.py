@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 FloatArray = NDArray[np.float64]
+SingleArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
@@ -192,7 +193,7 @@ def clipped(spells: Spells, from_us: IntArray, until_us: IntArray) -> Spells:
 
 def summed_exposures(
     journeys: Journeys, spells: Spells, like: Callable[[IntArray, IntArray], IntArray]
-) -> tuple[IntArray, FloatArray]:
+) -> tuple[IntArray, SingleArray]:
     """The integral of each kernel over the risk that follows touches, summed over like pairs.
 
     Parameters
@@ -204,14 +205,15 @@ def summed_exposures(
 
     Returns
     -------
-    Codes of the sums that are not zero, ascending, and the sums, shape ``(code, kernel)``.
+    Codes of the sums that are not zero, ascending, and the sums, shape ``(code, kernel)``; in
+    single precision, for there can be nearly as many as touches.
     """
     touches = journeys.touches
     counts = np.bincount(spells.account, minlength=len(journeys.account_ids))
     offset = np.cumsum(counts) - counts
     pairs = np.cumsum(counts[touches.account])
     codes = [np.zeros(0, dtype=np.int64)]
-    sums = [np.zeros((0, KERNELS))]
+    sums = [np.zeros((0, KERNELS), dtype=np.float32)]
     begin = 0
     while begin < len(touches):
         done = pairs[begin - 1] if begin else 0
@@ -230,9 +232,11 @@ def summed_exposures(
         sums.append(row_sums(kernel, row, len(distinct)))
         begin = end
     distinct, row = np.unique(np.concatenate(codes), return_inverse=True)
-    total = row_sums(np.concatenate(sums), row, len(distinct))
+    every = np.concatenate(sums)
+    sums.clear()
+    total = row_sums(every, row, len(distinct))
     kept = total.any(axis=1)
-    return distinct[kept], total[kept]
+    return (distinct, total) if kept.all() else (distinct[kept], total[kept])
 
 
 def _exposure_of_pairs(
@@ -257,9 +261,9 @@ def joined(parts: Sequence[Spells]) -> tuple[Spells, IntArray]:
     return every.at(order), number[order]
 
 
-def row_sums(values: FloatArray, row: IntArray, rows: int) -> FloatArray:
+def row_sums(values: NDArray[np.floating], row: IntArray, rows: int) -> SingleArray:
     """Sums of the rows of ``values`` that have the same ``row``, shape ``(rows, column)``."""
-    out = np.empty((rows, values.shape[1]))
+    out = np.empty((rows, values.shape[1]), dtype=np.float32)
     for column in range(values.shape[1]):
         out[:, column] = np.bincount(row, values[:, column], minlength=rows)
     return out
