@@ -1,7 +1,12 @@
 """What the rate is a product of, from the parameters and back to their gradient, compiled."""
 
+import hashlib
 import math
+import os
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -9,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.inputs import PEAK, RISE, SATURATION, SEASON, SYNERGY, WIDTH, Inputs
+from attribution.kernels import LEAST_WIDTH
 
 __all__ = [
     "digamma", "jit", "kernel_weights", "multipliers", "seasons", "to_bump", "to_contexts",
@@ -20,14 +26,40 @@ FLAGS: dict[str, Any] = {"nogil": True, "fastmath": True, "error_model": "numpy"
 
 
 def jit[**P, R](function: Callable[P, R]) -> Callable[P, R]:
-    """Compile a function once, and keep it on disk where there is a place for it."""
+    """Compile a function once, and keep it on disk where there is a place for it.
+
+    numba takes what it kept as long as the function's own file has not changed, and compiles into
+    it what it calls in others. So what is kept is kept by all of our sources.
+    """
     compiled: Any
+    asked: Any = numba.config
+    before = asked.CACHE_DIR
     try:
+        asked.CACHE_DIR = str(_cache(before))
         compiled = numba.njit(**FLAGS, cache=True)(function)
-    except RuntimeError:  # nowhere to write to
+    except (OSError, RuntimeError):  # nowhere to write to
         compiled = numba.njit(**FLAGS)(function)
+    finally:
+        asked.CACHE_DIR = before
     result: Callable[P, R] = compiled
     return result
+
+
+@cache
+def _cache(wanted: str) -> Path:
+    """A folder for this version of the sources: in the one that was asked for, or by ours."""
+    here = Path(__file__).parent
+    digest = hashlib.blake2b(digest_size=8)
+    for source in sorted(here.glob("*.py")):
+        digest.update(source.read_bytes())
+    ours = (here / "__pycache__", Path.home() / ".cache" / "bizops")
+    for place in (Path(wanted),) if wanted else ours:
+        folder = place / f"numba-{digest.hexdigest()}"
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            if os.access(folder, os.W_OK):
+                return folder
+    raise OSError("no place for what was compiled")
 
 
 @jit
@@ -72,7 +104,8 @@ def kernel_weights(x: FloatArray, d: Inputs) -> FloatArray:
     count = len(d.log_half_lives)
     weights = np.empty((d.channels, 2 * count))
     for c in range(d.channels):
-        step = (d.log_half_lives - x[d.at[PEAK] + c]) * math.exp(-x[d.at[WIDTH] + c])
+        width = math.hypot(LEAST_WIDTH, math.exp(x[d.at[WIDTH] + c]))
+        step = (d.log_half_lives - x[d.at[PEAK] + c]) / width
         weight = np.exp(-0.5 * (step**2 - np.min(step**2)))
         weight /= np.sum(weight)
         rise = 1.0 / (1.0 + math.exp(-x[d.at[RISE] + c]))
@@ -88,7 +121,8 @@ def to_bump(
     """From the weights' gradient to that of each bump's peak and width, and of what rises."""
     count = len(d.log_half_lives)
     for c in range(d.channels):
-        width = math.exp(x[d.at[WIDTH] + c])
+        beyond = math.exp(x[d.at[WIDTH] + c])
+        width = math.hypot(LEAST_WIDTH, beyond)
         mean = np.sum(weights[c] * d_weights[c])
         rise = 1.0 / (1.0 + math.exp(-x[d.at[RISE] + c]))
         later = np.sum(weights[c, count:] * d_weights[c, count:])
@@ -98,7 +132,7 @@ def to_bump(
             d_logit += weights[c, count + b] * (d_weights[c, count + b] - mean)
             step = (d.log_half_lives[b] - x[d.at[PEAK] + c]) / width
             gradient[d.at[PEAK] + c] += d_logit * step / width
-            gradient[d.at[WIDTH] + c] += d_logit * step * step
+            gradient[d.at[WIDTH] + c] += d_logit * (step * beyond / width) ** 2
 
 
 @jit

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["HALF_LIVES_DAYS", "KERNELS", "bump_weights", "exposure", "intensity"]
+__all__ = ["HALF_LIVES_DAYS", "KERNELS", "LEAST_WIDTH", "bump_weights", "exposure", "intensity"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -33,6 +33,9 @@ HALF_LIVES_DAYS: FloatArray = np.array([1.5, 3.0, 6.0, 12.0, 25.0, 50.0])
 rises first with the same means."""
 KERNELS = 2 * len(HALF_LIVES_DAYS)
 """Decays, then what rises first."""
+LEAST_WIDTH = 0.3
+"""Of a bump over the log of the half-life, whose steps are 0.7: a narrower one would jump from one
+half-life to the next, and so would the sampler."""
 
 
 def intensity(
@@ -92,7 +95,8 @@ def bump_weights(peak_log_days: FloatArray, width: FloatArray, rise: FloatArray)
     Parameters
     ----------
     peak_log_days, width
-        Log of the half-life at the peak and the bump's standard deviation, shape ``(...)``.
+        Log of the half-life at the peak, and what the bump's standard deviation is beyond
+        :data:`LEAST_WIDTH`, by squares; shape ``(...)``.
     rise
         Share of what rises first, in [0, 1], shape ``(...)``.
 
@@ -100,6 +104,7 @@ def bump_weights(peak_log_days: FloatArray, width: FloatArray, rise: FloatArray)
     -------
     Shape ``(..., kernel)``; sums to one over the last axis.
     """
+    width = np.hypot(LEAST_WIDTH, width)
     steps = (np.log(HALF_LIVES_DAYS) - peak_log_days[..., None]) / width[..., None]
     weights = -0.5 * steps**2
     weights = np.exp(weights - weights.max(axis=-1, keepdims=True))

@@ -42,7 +42,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.features import Features
-from attribution.kernels import HALF_LIVES_DAYS, KERNELS
+from attribution.kernels import HALF_LIVES_DAYS, KERNELS, LEAST_WIDTH
 from attribution.lift import with_associations
 from attribution.risk import CUSTOMER
 
@@ -177,7 +177,8 @@ def _parameters(
 
     peak = normal("kernel_log_peak")
     log_width = normal("kernel_log_width")
-    steps = (np.log(HALF_LIVES_DAYS)[None, :] - peak[:, None]) * pt.exp(-log_width)[:, None]
+    width = pt.sqrt(LEAST_WIDTH**2 + pt.exp(2.0 * log_width))
+    steps = (np.log(HALF_LIVES_DAYS)[None, :] - peak[:, None]) / width[:, None]
     bump = pt.special.softmax(-0.5 * steps**2, axis=1)
     rise = pt.sigmoid(normal("kernel_rise"))[:, None]
     theta["weights"] = pt.concatenate([bump * (1.0 - rise), bump * rise], axis=1)
