@@ -17,7 +17,8 @@ from attribution.inputs import PEAK, RISE, SATURATION, SEASON, SYNERGY, WIDTH, I
 from attribution.kernels import LEAST_WIDTH
 
 __all__ = [
-    "digamma", "jit", "kernel_weights", "multipliers", "seasons", "to_bump", "to_contexts",
+    "digamma", "jit", "kept_in", "kernel_weights", "multipliers", "seasons", "to_bump",
+    "to_contexts",
 ]  # fmt: skip
 
 FloatArray = NDArray[np.float64]
@@ -35,7 +36,7 @@ def jit[**P, R](function: Callable[P, R]) -> Callable[P, R]:
     asked: Any = numba.config
     before = asked.CACHE_DIR
     try:
-        asked.CACHE_DIR = str(_cache(before))
+        asked.CACHE_DIR = str(kept_in(Path(__file__).parent, before))
         compiled = numba.njit(**FLAGS, cache=True)(function)
     except (OSError, RuntimeError):  # nowhere to write to
         compiled = numba.njit(**FLAGS)(function)
@@ -46,13 +47,25 @@ def jit[**P, R](function: Callable[P, R]) -> Callable[P, R]:
 
 
 @cache
-def _cache(wanted: str) -> Path:
-    """A folder for this version of the sources: in the one that was asked for, or by ours."""
-    here = Path(__file__).parent
+def kept_in(sources: Path, wanted: str = "") -> Path:
+    """A folder for what this version of the sources compiles to.
+
+    Parameters
+    ----------
+    sources
+        Their folder.
+    wanted
+        Where to make it, if told; else by the sources, or in the home if that can't be written to.
+
+    Raises
+    ------
+    OSError
+        If there is no such place.
+    """
     digest = hashlib.blake2b(digest_size=8)
-    for source in sorted(here.glob("*.py")):
+    for source in sorted(sources.glob("*.py")):
         digest.update(source.read_bytes())
-    ours = (here / "__pycache__", Path.home() / ".cache" / "bizops")
+    ours = (sources / "__pycache__", Path.home() / ".cache" / "bizops")
     for place in (Path(wanted),) if wanted else ours:
         folder = place / f"numba-{digest.hexdigest()}"
         with suppress(OSError):

@@ -1,11 +1,14 @@
 """The fused density is the PyMC model's, and its gradient is right."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from attribution import factors
 from attribution.density import log_density
+from attribution.factors import kept_in
 from attribution.features import build_features
 from attribution.inputs import EFFECT, build_inputs
 from attribution.model import build_model, centres, load_priors, variables
@@ -109,6 +112,23 @@ def test_in_a_frame_the_density_is_about_as_wide_along_each_axis(features):
     curvature = np.linalg.eigvalsh(-np.array(slopes(gradient, top)))
     assert curvature.max() == pytest.approx(1, abs=0.01)
     assert np.median(curvature) == pytest.approx(1, abs=0.01)
+
+
+def test_what_was_compiled_of_other_sources_is_not_used(tmp_path):
+    """numba looks at the file of a function alone, and not at those of what it calls."""
+    sources = tmp_path / "sources"
+    sources.mkdir()
+    (sources / "caller.py").write_text("from called import f")
+    (sources / "called.py").write_text("f = 1")
+    first = kept_in(sources)
+    assert first == kept_in(sources)
+    assert first.parent == sources / "__pycache__"
+    (sources / "called.py").write_text("f = 2")
+    kept_in.cache_clear()
+    assert kept_in(sources) != first
+    assert kept_in(sources, str(tmp_path / "told")).parent == tmp_path / "told"
+    ours = kept_in(Path(factors.__file__).parent)
+    assert log_density._cache.cache_path.startswith(str(ours.parent))
 
 
 @pytest.mark.slow
