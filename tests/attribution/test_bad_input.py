@@ -183,7 +183,8 @@ def test_many_accounts_at_the_same_times(made, settings):
     assert_whole(settings.database_url, [f"r{i:04}" for i in range(30)])
     if made.has_model:
         means = {row["channel"]: row["conversions"]["mean"] for row in run["channels"]}
-        assert means["ads"] == pytest.approx(means["mail"], rel=0.25)  # neither can be preferred
+        # neither can be preferred: of 30 conversions, as far as 250 draws can say
+        assert means["ads"] == pytest.approx(means["mail"], abs=0.4)
 
 
 def test_ten_thousand_touches_on_one_account(made, settings):
