@@ -29,10 +29,11 @@ Result = dict[str, Any]
 
 NOTES = """\
 err: Σ|estimate − truth| / Σ truth, mean over fits, of what touches add in expectation (the model)
-and of the rule with the lowest mean (scaled to the true total; the model is not). bias: of the
-total. total in 90: fits whose interval holds the total. in 90 / 50: share of the truths above zero
-that their interval holds. z: mean and standard deviation of (mean − truth) / sd, which are 0 and 1
-where the model is right about what it does not know; of truths of a conversion or more. no effect:
+and of the rule with the lowest mean (scaled to the true total; the model is not). knew all: the
+same of who counts what touches really set off, in the one history there was. bias: of the total.
+total in 90: fits whose interval holds the total. in 90 / 50: share of the truths above zero that
+their interval holds. z: mean and standard deviation of (mean − truth) / sd, which are 0 and 1 where
+the model is right about what it does not know; of truths of a conversion or more. no effect:
 share of all conversions credited to campaigns that do nothing, and of these campaigns those whose
 90 % interval reaches zero. passed: fits whose draws pass the gates.
 The second table: the credit for what happened, held against what touches really set off."""
@@ -179,8 +180,9 @@ def table(results: Sequence[Result]) -> str:
     """Everything by world and size, as Markdown."""
     head = (
         "world", "size", "fits", "passed", "CPU s", "bias", "total in 90",
-        "err channel", "best rule", "ratio", "err campaign", "best rule", "ratio",
-        "in 90 / 50 channel", "in 90 / 50 campaign", "z channel / campaign", "no effect",
+        "err channel", "best rule", "ratio", "knew all", "err campaign", "best rule", "ratio",
+        "knew all", "in 90 / 50 channel", "in 90 / 50 campaign", "z channel / campaign",
+        "no effect",
     )  # fmt: skip
     rows = []
     for (world, size), fits in _by_world(results):
@@ -194,7 +196,7 @@ def table(results: Sequence[Result]) -> str:
         effective = sum(sum(fit["by_channel"]["truth"]) for fit in good) > 0
         rows.append(
             [world, f"{counted:.0f}", f"{len(good)} of {len(fits)}", f"{passed}", f"{seconds:.0f}",
-             *(_accuracy(good) if effective else [""] * 8),
+             *(_accuracy(good) if effective else [""] * 10),
              *(_honesty(good, "added", "truth") if effective else [""] * 3), _nothing(good)]
         )  # fmt: skip
     return _markdown(head, rows)
@@ -244,7 +246,9 @@ def _accuracy(fits: list[Result]) -> list[str]:
             for who in fits[0][level]["contestants"]
         }
         best = min(rules, key=rules.__getitem__)
+        knew = np.mean([error(fit[level], fit[level]["realised"], scaled=False) for fit in fits])
         cells += [f"{ours:.2f}", f"{rules[best]:.2f} {best}", f"{ours / rules[best]:.2f}"]
+        cells.append(f"{knew:.2f}")
     return cells
 
 
