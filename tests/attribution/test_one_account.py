@@ -110,7 +110,7 @@ def test_what_is_expected_is_the_models_own_integral(settings, bought):
         outlook = load_outlook(connection, run, kept, "target", at)
         added, follows = outlook.one_more(candidates, days)
         comes = outlook.comes_anyway(days) + outlook.touches_still_add(days)
-    assert comes == pytest.approx(before, rel=1e-9)
+    assert comes == pytest.approx(before, rel=1e-6)
     assert (outlook.z, outlook.at_risk) == (pytest.approx(outlook.z), True)
     assert follows[0].repeat == 3
     assert {*follows[0].channels} == {"search"}
