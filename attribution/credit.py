@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.contexts import Contexts
-from attribution.factors import jit
 from attribution.features import Features, Terms, TouchExposures
 from attribution.journeys import Journeys
 from attribution.pairs import Pairs, within_lookback
@@ -187,11 +186,13 @@ def incremental(
     -------
     Day since 1970 and campaign of each group, shape ``(group,)``, and draws ``(group, draw)``.
     """
+    from attribution.factors import add_draws  # a compiler, which only fits need to load
+
     rows = features.touch_exposures
     units = max(len(features.unit_channel), 1)
     code, group = np.unique(rows.day * units + rows.unit, return_inverse=True)
     draws = np.zeros((len(code), len(posterior)), dtype=np.float32)
-    _add(
+    add_draws(
         draws, group, rows.sums, features.unit_channel[rows.unit], rows.unit, rows.context,
         rows.state, rows.activity, np.ascontiguousarray(posterior.weights.transpose(1, 2, 0)),
         *(np.ascontiguousarray(factor.T) for factor in (
@@ -200,37 +201,6 @@ def incremental(
         )),
     )  # fmt: skip
     return code // units, code % units, draws
-
-
-@jit
-def _add(
-    draws: NDArray[np.float32],
-    group: IntArray,
-    sums: NDArray[np.floating],
-    channel: IntArray,
-    unit: IntArray,
-    context: IntArray,
-    state: IntArray,
-    activity: IntArray,
-    weights: FloatArray,
-    effect: FloatArray,
-    multiplier: FloatArray,
-    by_state: FloatArray,
-    by_activity: FloatArray,
-) -> None:
-    """Add what each row's touches add to its group's draws; the factors' last axis is the draw."""
-    count = draws.shape[1]
-    mixed = np.empty(count)
-    for r in range(len(group)):
-        mixed[:] = 0.0
-        c, u, g, s, a = channel[r], unit[r], context[r], state[r], activity[r]
-        for b in range(sums.shape[1]):
-            part = sums[r, b]
-            for d in range(count):
-                mixed[d] += part * weights[c, b, d]
-        for d in range(count):
-            factor = effect[u, d] * multiplier[g, d] * by_state[s, d] * by_activity[a, d]
-            draws[group[r], d] += mixed[d] * factor
 
 
 def added_draws(

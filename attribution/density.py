@@ -36,7 +36,6 @@ from attribution.kernels import KERNELS
 __all__ = ["log_density"]
 
 FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 
 
 @jit

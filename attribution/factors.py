@@ -17,11 +17,12 @@ from attribution.inputs import PEAK, RISE, SATURATION, SEASON, SYNERGY, WIDTH, I
 from attribution.kernels import LEAST_WIDTH
 
 __all__ = [
-    "digamma", "jit", "kept_in", "kernel_weights", "multipliers", "seasons", "to_bump",
+    "add_draws", "digamma", "jit", "kept_in", "kernel_weights", "multipliers", "seasons", "to_bump",
     "to_contexts",
 ]  # fmt: skip
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 FLAGS: dict[str, Any] = {"nogil": True, "fastmath": True, "error_model": "numpy"}
 
@@ -146,6 +147,51 @@ def to_bump(
             step = (d.log_half_lives[b] - x[d.at[PEAK] + c]) / width
             gradient[d.at[PEAK] + c] += d_logit * step / width
             gradient[d.at[WIDTH] + c] += d_logit * (step * beyond / width) ** 2
+
+
+@jit
+def add_draws(
+    draws: NDArray[np.float32],
+    group: IntArray,
+    sums: NDArray[np.floating],
+    channel: IntArray,
+    unit: IntArray,
+    context: IntArray,
+    state: IntArray,
+    activity: IntArray,
+    weights: FloatArray,
+    effect: FloatArray,
+    multiplier: FloatArray,
+    by_state: FloatArray,
+    by_activity: FloatArray,
+) -> None:
+    """Add what like touches add in expectation, ``β m Σ_b w_b ∫κ_b``, to their groups' draws.
+
+    Parameters
+    ----------
+    draws
+        Conversions, shape ``(group, draw)``; they are added to.
+    group, channel, unit, context, state, activity
+        Of each row, shape ``(row,)``.
+    sums
+        Integrals of the kernels over the risk that follows, shape ``(row, kernel)``.
+    weights
+        Shape ``(channel, kernel, draw)``.
+    effect, multiplier, by_state, by_activity
+        By unit, context, state and bin of activity, the last axis the draw.
+    """
+    count = draws.shape[1]
+    mixed = np.empty(count)
+    for r in range(len(group)):
+        mixed[:] = 0.0
+        c, u, g, s, a = channel[r], unit[r], context[r], state[r], activity[r]
+        for b in range(sums.shape[1]):
+            part = sums[r, b]
+            for d in range(count):
+                mixed[d] += part * weights[c, b, d]
+        for d in range(count):
+            factor = effect[u, d] * multiplier[g, d] * by_state[s, d] * by_activity[a, d]
+            draws[group[r], d] += mixed[d] * factor
 
 
 @jit

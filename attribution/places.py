@@ -45,12 +45,10 @@ def placed_density(x: FloatArray, d: Inputs, due: FloatArray, gradient: FloatArr
         prior, shape = _prior(x, d, f)
         count = shape + due[f]
         w = x[i] / math.sqrt(count)
-        # how far a step of w goes, and by how much more the further it is
-        stretch, bend = (1.0 - 0.5 * w, -0.5) if w < 0.0 else (1.0, 0.0)
-        if w >= 0.0:
-            stretch = 1.0 / (1.0 + w / 3.0)
-            bend = -stretch * stretch / 3.0
-        slope, bend = gradient[i], bend / stretch
+        # how far a step of w goes, and by which part more the further it is
+        stretch = 1.0 - 0.5 * w if w < 0.0 else 1.0 / (1.0 + w / 3.0)
+        bend = -0.5 / stretch if w < 0.0 else -stretch / 3.0
+        slope = gradient[i]
         value += math.log(stretch) - 0.5 * math.log(count)
         gradient[i] = (slope * stretch + bend) / math.sqrt(count)
         if f < d.fitted - d.associations:
@@ -106,9 +104,8 @@ def _prior(x: FloatArray, d: Inputs, f: int) -> tuple[float, float]:
     """Rate and shape of a campaign's Gamma before the data; an association has another prior."""
     if f >= d.fitted - d.associations:
         return 0.0, 1.0
-    return math.exp(x[d.at[SHAPE]] - x[d.at[CHANNEL] + d.fitted_channel[f]]), math.exp(
-        x[d.at[SHAPE]]
-    )
+    log_shape = x[d.at[SHAPE]]
+    return math.exp(log_shape - x[d.at[CHANNEL] + d.fitted_channel[f]]), math.exp(log_shape)
 
 
 class Frame(NamedTuple):
@@ -168,19 +165,19 @@ def find_frame(d: Inputs, log_effect: float) -> Frame:
         Log of the mean effect of a touch, as the priors have it.
     """
     effects = slice(d.at[EFFECT], d.at[EFFECT] + d.fitted)
-    due = d.fitted_risk * math.exp(log_effect)
-    centre = d.prior_mean.copy()
-    for _ in range(2):  # first to find what is due, by which places are
-        centre[effects] = 0.0
-        centre = _highest(d, due, centre)
-        moved = centre.copy()
-        from_places(moved, d, due)
-        due, old = d.fitted_risk * np.exp(moved[effects]), due
-    return Frame(old, centre, _axes(d, old, centre))
+    expected = d.fitted_risk * math.exp(log_effect)
+    place = _highest(d, expected, d.prior_mean)
+    found = place.copy()
+    from_places(found, d, expected)
+    due = d.fitted_risk * np.exp(found[effects])
+    centre = _highest(d, due, place)
+    return Frame(due, centre, _axes(d, due, centre))
 
 
-def _highest(d: Inputs, due: FloatArray, start: FloatArray) -> FloatArray:
-    gradient = np.empty_like(start)
+def _highest(d: Inputs, due: FloatArray, near: FloatArray) -> FloatArray:
+    """The place of the highest density but for what all campaigns' effects have in common."""
+    start, gradient = near.copy(), np.empty_like(near)
+    start[d.at[EFFECT] : d.at[EFFECT] + d.fitted] = 0.0
     bounds = [(-np.inf, np.inf)] * len(start)
     bounds[d.at[SHAPE]] = (start[d.at[SHAPE]],) * 2  # at the highest density all are alike
 

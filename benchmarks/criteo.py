@@ -1,6 +1,6 @@
 """Real advertising journeys through the whole pipeline: how long each step takes, and its memory.
 
-Run with ``.venv/bin/python benchmarks/criteo.py PATH/criteo_train_touches.csv.gz``. A journey is an
+Run with ``.venv/bin/python -m benchmarks.criteo PATH/criteo_train_touches.csv.gz``. A journey is an
 account, its conversion one minute after its last touch; the data is Criteo's (CC BY-NC-SA 4.0) and
 not part of this repository. Services are local and of the run's own.
 """
@@ -9,10 +9,7 @@ import argparse
 import csv
 import gzip
 import os
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
@@ -21,8 +18,9 @@ from typing import Any
 
 import orjson
 
+from benchmarks.steps import step
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
-MIB = 1024
 
 
 def events(path: Path) -> Iterator[dict[str, Any]]:
@@ -47,20 +45,6 @@ def events(path: Path) -> Iterator[dict[str, Any]]:
 
 def moment(seconds: int) -> str:
     return (START + timedelta(seconds=seconds)).isoformat()
-
-
-def step(name: str, *arguments: str, home: Path) -> None:
-    """Run one command and print its wall time and the peak memory of its largest process."""
-    began = time.perf_counter()
-    command = [str(Path(sys.executable).with_name("bizops")), *arguments]
-    process = subprocess.Popen(
-        command, env=os.environ | {"BIZOPS_HOME": str(home)}, stdout=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    print(f"{name:<34}{seconds:>8.1f} s{usage.ru_maxrss // MIB:>8,} MiB", flush=True)
-    if status:
-        sys.exit(f"{' '.join(arguments)} failed")
 
 
 def main() -> None:

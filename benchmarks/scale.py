@@ -13,20 +13,16 @@ import argparse
 import multiprocessing
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
+from benchmarks.steps import step
 from benchmarks.worlds.events import world_events
 from benchmarks.worlds.spec import WORLDS
 from benchmarks.worlds.world import World, make_world
 
-MIB = 1024
 TOUCHES_PER_CONVERSION = 58  # of the additive world, about
 
 
@@ -39,6 +35,8 @@ def main() -> None:
     make = multiprocessing.Process(target=write_events, args=(lines, *size))
     make.start()
     make.join()
+    if make.exitcode:
+        sys.exit("the world could not be made")
     try:
         step("start Kafka and PostgreSQL", "up", home=home)
         step("migrate", "migrate", home=home)
@@ -68,29 +66,13 @@ def write_events(lines: Path, touches: int, conversions: int, campaigns: int) ->
 
 
 def scaled(touches: int, conversions: int, campaigns: int) -> World:
-    """An additive world of about that size; its truth is of few redraws."""
+    """An additive world of about that size; its truth, which nobody asks for, is of one redraw."""
     more = touches / (TOUCHES_PER_CONVERSION * conversions)
     WORLDS["scale"] = replace(
-        WORLDS["additive"], campaigns=campaigns, touch_scale=float(np.round(more, 2)),
+        WORLDS["additive"], campaigns=campaigns, touch_scale=round(more, 2),
         size_spread=0.8,
     )  # fmt: skip
     return make_world("scale", 1, conversions, redraws=1)
-
-
-def step(name: str, *arguments: str, home: Path, shown: bool = False) -> None:
-    """Run one command and print its wall time and the peak memory of its largest process."""
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [str(Path(sys.executable).with_name("bizops")), *arguments],
-        env=os.environ | {"BIZOPS_HOME": str(home)},
-        stdout=None if shown else subprocess.DEVNULL,
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - began
-    print(f"{name:<34}{seconds:>8.1f} s{usage.ru_maxrss // MIB:>8,} MiB", flush=True)
-    if status:
-        sys.exit(f"bizops {' '.join(arguments)} failed")
 
 
 def _options() -> argparse.Namespace:
