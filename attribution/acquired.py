@@ -24,7 +24,6 @@ from bizops.intervals import Interval, interval
 __all__ = ["NOT_KNOWN", "Causes", "Worth", "draw_causes", "group_rates", "worth_by"]
 
 FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
 Place = tuple[str, str]
 
 NOT_KNOWN: Place = ("(not known)", "(not known)")

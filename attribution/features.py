@@ -42,7 +42,6 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 SingleArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
 
 ACTIVITY_BINS = 16  # at most, of `attribution.activity`
 
