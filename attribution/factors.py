@@ -1,4 +1,4 @@
-"""What the rate is a product of, from the parameters and back to their gradient, compiled."""
+"""The compiled parts: what the rate is a product of, back to the gradient, and what touches add."""
 
 import hashlib
 import math
