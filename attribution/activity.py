@@ -15,15 +15,21 @@ from numpy.typing import NDArray
 from attribution.journeys import US_PER_DAY, Journeys
 from attribution.risk import Spells
 
-__all__ = ["TICKS_DAYS", "cut_by_activity"]
+__all__ = ["TICKS_DAYS", "activity_at", "cut_by_activity"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-TICKS_DAYS = 30.0 * np.r_[1:13, 14:25:2, 28:49:4]
-"""Ages of an account at which it is looked at; each stands until the next."""
-BINS = 10
+TICKS_DAYS = np.r_[10.0 * np.r_[1:37], 15.0 * np.r_[25:49], 30.0 * np.r_[25:49]]
+"""Ages of an account at which it is looked at; each stands until the next.
+
+A touch that is not looked at yet would pass for the cause of what its account was apt to anyway.
+"""
+BINS = 12
 LEAST_SPREAD, MOST_SPREAD = 0.5, 50.0
+CHUNK = 20_000
+SAMPLE = 40_000
+"""Accounts by which bins are cut, at least, if there are as many."""
 
 
 def cut_by_activity(journeys: Journeys, spells: Spells) -> tuple[FloatArray, Spells, IntArray]:
@@ -39,103 +45,176 @@ def cut_by_activity(journeys: Journeys, spells: Spells) -> tuple[FloatArray, Spe
     its conversions, shape ``(account,)``.
     """
     accounts = len(journeys.account_ids)
-    ticks = journeys.started_us[:, None] + (TICKS_DAYS * US_PER_DAY).astype(np.int64)
     until = np.full(accounts, journeys.until_us)
     conversions = journeys.conversions
     first = np.flatnonzero(np.diff(conversions.account, prepend=-1))
     until[conversions.account[first]] = conversions.time_us[first]
-    seen_until = np.minimum(ticks, until[:, None])
-    counts = _counts(journeys, seen_until)
-    expected = _expected(journeys, until, seen_until)
-    z = _log_relative(counts, expected)
-    passed = ticks < until[:, None]
-    if not passed.any() or np.ptp(z[passed]) == 0:
+    z = _log_relative(journeys, until)
+    some = z[:: 1 + accounts // SAMPLE]
+    some = some[~np.isnan(some)]
+    if not len(some) or np.ptp(some) == 0:
         return np.zeros(1), spells, np.zeros(accounts, dtype=np.int64)
-    edges = np.unique(np.quantile(z[passed], np.linspace(0, 1, BINS + 1)[1:-1]))
-    # Before the first look nothing is known: the mean, like all those of whom little was seen.
-    z = np.column_stack((np.zeros(accounts), np.where(passed, z, np.nan)))
-    bins = np.searchsorted(edges, np.nan_to_num(z), side="right")
-    known = ~np.isnan(z)
-    used, compact = np.unique(bins[known], return_inverse=True)
-    levels = np.bincount(compact, z[known]) / np.bincount(compact)
-    bins = np.minimum(np.searchsorted(used, bins), len(used) - 1)
-    last = bins[np.arange(accounts), passed.sum(axis=1)]
-    return levels, _cut(spells, ticks, passed, bins), last
+    levels, bins, last = _binned(z, _edges(some))
+    return levels, _cut(spells, _ticks(journeys, slice(None)), bins), last
 
 
-def _counts(journeys: Journeys, until_us: IntArray) -> FloatArray:
-    """Touches of each account before moments, ``(account, moment)``; its opening one left out."""
+def activity_at(activity: FloatArray, levels: FloatArray, now: FloatArray) -> FloatArray:
+    """What other bins multiply rates by, given what those of a fit do.
+
+    Parameters
+    ----------
+    activity
+        ``exp(γ z + c z²)`` in the fit's bins, shape ``(draw, bin)``.
+    levels, now
+        ``z`` of the fit's bins and of the others, shape ``(bin,)`` each.
+
+    >>> z = np.array([-1.0, 0.2, 2.0])
+    >>> activity_at(np.exp(0.5 * z - 0.1 * z**2)[None, :], z, np.array([1.0])).round(4)
+    array([[1.4918]])
+    """
+    curve = np.linalg.pinv(np.column_stack((levels, levels**2)), rcond=1e-9)
+    return np.asarray(np.exp(np.log(activity) @ curve.T @ np.vstack((now, now**2))))
+
+
+def _ticks(journeys: Journeys, accounts: slice) -> IntArray:
+    """When accounts are looked at, shape ``(account, look)``."""
+    ticks = (TICKS_DAYS * US_PER_DAY).astype(np.int64)
+    return np.asarray(journeys.started_us[accounts, None] + ticks)
+
+
+def _log_relative(journeys: Journeys, until: IntArray) -> NDArray[np.float32]:
+    """``z`` from each look on, shape ``(account, look)``; NaN of those after ``until``.
+
+    The log of a Gamma frailty's mean given the count; its shape by moments of what was seen last.
+    """
+    account, time = _counted(journeys, until)
+    expected = _Expected(journeys, until, account, time)
+    last = np.minimum(_ticks(journeys, slice(None))[:, -1:], until[:, None])
+    early = time < last[account, 0]
+    count = np.bincount(account[early], minlength=len(until))
+    mean = expected.until(last, slice(None))[:, 0]
+    excess = ((count - mean) ** 2 - mean).sum()
+    shape = np.clip((mean**2).sum() / max(excess, 1e-9), LEAST_SPREAD, MOST_SPREAD)
+
+    looks = len(TICKS_DAYS)
+    z = np.empty((len(until), looks), dtype=np.float32)
+    for begin in range(0, len(until), CHUNK):
+        those = slice(begin, min(begin + CHUNK, len(until)))
+        row = slice(*np.searchsorted(account, (those.start, those.stop)))
+        age = (time[row] - journeys.started_us[account[row]]) / US_PER_DAY
+        cell = (account[row] - begin) * (looks + 1) + np.searchsorted(TICKS_DAYS, age, side="right")
+        seen = np.bincount(cell, minlength=(those.stop - begin) * (looks + 1))
+        seen = np.cumsum(seen.reshape(-1, looks + 1)[:, :-1], axis=1)
+        ticks = _ticks(journeys, those)
+        known = np.log((seen + shape) / (expected.until(ticks, those) + shape))
+        z[those] = np.where(ticks < until[those, None], known, np.nan)
+    return z
+
+
+def _counted(journeys: Journeys, until: IntArray) -> tuple[IntArray, IntArray]:
+    """Account and time of the touches that count, by account and time."""
     touches = journeys.touches
-    accounts, moments = until_us.shape
     opening = np.flatnonzero(np.diff(touches.account, prepend=-1))
     opens = touches.time_us[opening] == journeys.started_us[touches.account[opening]]
-    counted = np.ones(len(touches), dtype=bool)
+    counted = touches.time_us < until[touches.account]
     counted[opening[opens]] = False
-    account, time = touches.account[counted], touches.time_us[counted]
-    found = np.empty((accounts, moments))
-    for moment in range(moments):
-        before = time < until_us[account, moment]
-        found[:, moment] = np.bincount(account[before], minlength=accounts)
-    return found
+    return touches.account[counted], touches.time_us[counted]
 
 
-def _expected(journeys: Journeys, until: IntArray, moments: IntArray) -> FloatArray:
-    """What accounts of the segment had in the same days, ``(account, moment)``."""
-    touches = journeys.touches
-    first = int(journeys.started_us.min()) // US_PER_DAY
-    days = int(journeys.until_us // US_PER_DAY - first + 2)
-    segments = len(journeys.segments)
-    start = journeys.started_us / US_PER_DAY - first
-    alive = np.zeros((segments, days + 1))
-    np.add.at(alive, (journeys.segment, start.astype(np.int64)), 1.0)
-    np.add.at(alive, (journeys.segment, (until // US_PER_DAY - first + 1).astype(np.int64)), -1.0)
-    alive = np.cumsum(alive, axis=1)[:, :days]
-    counted = (touches.time_us < until[touches.account]) & (
-        touches.time_us > journeys.started_us[touches.account]
-    )
-    seen = np.zeros((segments, days))
-    where = journeys.segment[touches.account[counted]]
-    np.add.at(seen, (where, touches.time_us[counted] // US_PER_DAY - first), 1.0)
-    total = np.zeros((segments, days + 1))
-    total[:, 1:] = np.cumsum(seen / np.maximum(alive, 1.0), axis=1)
+class _Expected:
+    """What accounts of a segment had in the same days."""
 
-    def at(moment: FloatArray, segment: IntArray) -> FloatArray:
-        day = np.clip(moment, 0, days - 1).astype(np.int64)
-        part = np.clip(moment, 0, days - 1) - day
-        return total[segment, day] * (1 - part) + total[segment, day + 1] * part
+    def __init__(self, journeys: Journeys, until: IntArray, account: IntArray, time: IntArray):
+        self.segment = journeys.segment
+        self.first = first = int(journeys.started_us.min()) // US_PER_DAY
+        self.days = days = int(journeys.until_us // US_PER_DAY - first + 2)
+        self.start = journeys.started_us / US_PER_DAY - first
+        alive = np.zeros((len(journeys.segments), days + 1))
+        np.add.at(alive, (self.segment, self.start.astype(np.int64)), 1.0)
+        np.add.at(alive, (self.segment, until // US_PER_DAY - first + 1), -1.0)
+        alive = np.cumsum(alive, axis=1)[:, :days]
+        seen = np.zeros((len(journeys.segments), days))
+        np.add.at(seen, (self.segment[account], time // US_PER_DAY - first), 1.0)
+        self.total = np.zeros((len(journeys.segments), days + 1))
+        self.total[:, 1:] = np.cumsum(seen / np.maximum(alive, 1.0), axis=1)
 
-    ends = at(moments / US_PER_DAY - first, journeys.segment[:, None])
-    return np.maximum(ends - at(start, journeys.segment)[:, None], 0.0)
+    def until(self, moments: IntArray, accounts: slice) -> FloatArray:
+        """Touches from accounts' beginnings to moments, shape ``(account, moment)``."""
+        segment = self.segment[accounts, None]
+        ends = self._to(moments / US_PER_DAY - self.first, segment)
+        return np.maximum(ends - self._to(self.start[accounts, None], segment), 0.0)
 
-
-def _log_relative(counts: FloatArray, expected: FloatArray) -> FloatArray:
-    """Log of the frailty's mean given the count, its shape by moments of the last look."""
-    last, mean = counts[:, -1], expected[:, -1]
-    excess = ((last - mean) ** 2 - mean).sum()
-    shape = np.clip((mean**2).sum() / max(excess, 1e-9), LEAST_SPREAD, MOST_SPREAD)
-    return np.asarray(np.log((counts + shape) / (expected + shape)))
+    def _to(self, moment: FloatArray, segment: IntArray) -> FloatArray:
+        day = np.clip(moment, 0, self.days - 1).astype(np.int64)
+        part = np.clip(moment, 0, self.days - 1) - day
+        return np.asarray(
+            self.total[segment, day] * (1 - part) + self.total[segment, day + 1] * part
+        )
 
 
-def _cut(spells: Spells, ticks: IntArray, passed: NDArray[np.bool_], bins: IntArray) -> Spells:
-    """Each spell as the parts between the looks at its account, each with the bin of its time."""
-    count = 1 + ticks.shape[1]
-    row = np.repeat(np.arange(len(spells.account)), count)
-    look = np.tile(np.arange(count), len(spells.account))
-    account = spells.account[row]
+def _edges(z: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Between bins that hold about as many touches each: a busy account's are most of all."""
+    ordered = np.sort(z)
+    touches = np.cumsum(np.exp(ordered, dtype=np.float64))
+    places = np.searchsorted(touches, touches[-1] * np.linspace(0, 1, BINS + 1)[1:-1])
+    return np.asarray(np.unique(ordered[np.minimum(places, len(ordered) - 1)]))
+
+
+def _binned(
+    z: NDArray[np.float32], edges: NDArray[np.float32]
+) -> tuple[FloatArray, NDArray[np.int8], IntArray]:
+    """Bins' mean ``z``; accounts' bins before the first look and from each on; their last bins.
+
+    Before the first look nothing is known: the mean, like all those of whom little was seen.
+    """
+    bins = np.empty((len(z), 1 + z.shape[1]), dtype=np.int8)
+    bins[:, 0] = np.searchsorted(edges, np.float32(0), side="right")
+    sums, count = np.zeros(len(edges) + 1), np.zeros(len(edges) + 1)
+    count[bins[0, 0]] = len(z)
+    for begin in range(0, len(z), CHUNK):
+        those = slice(begin, begin + CHUNK)
+        known = ~np.isnan(z[those])
+        found = np.searchsorted(edges, z[those][known], side="right")
+        sums += np.bincount(found, z[those][known], minlength=len(sums))
+        count += np.bincount(found, minlength=len(sums))
+        later = bins[those, 1:]
+        later[known] = found
+        ends = bins[those][np.arange(len(known)), known.sum(axis=1)]
+        bins[those, 1:] = np.where(known, later, ends[:, None])
+    used = np.flatnonzero(count)
+    bins = np.searchsorted(used, bins).astype(np.int8)
+    return sums[used] / count[used], bins, bins[:, -1].astype(np.int64)
+
+
+def _cut(spells: Spells, ticks: IntArray, bins: NDArray[np.int8]) -> Spells:
+    """Each spell as the parts in which its account's bin is one.
+
+    Parameters
+    ----------
+    ticks, bins
+        When accounts are looked at, ``(account, look)``, and their bin before the first look and
+        from each on, ``(account, 1 + look)``.
+    """
     never = np.iinfo(np.int64).max
-    edges = np.where(passed, ticks, never)
-    begins = np.column_stack((np.full(len(ticks), -never), edges))[account, look]
-    ends = np.column_stack((edges, np.full(len(ticks), never)))[account, look]
-    start = np.maximum(begins, spells.start_us[row])
-    end = np.minimum(ends, spells.end_us[row])
-    whole = (begins <= spells.start_us[row]) & (ends >= spells.end_us[row])
-    kept = (start < end) | whole
-    at_start, at_end = begins <= spells.start_us[row], ends >= spells.end_us[row]
+    changes = np.diff(bins, axis=1, prepend=np.int8(-1)) != 0
+    owner, look = np.nonzero(changes)
+    count = changes.sum(axis=1)
+    begins = np.where(look > 0, ticks[owner, look - 1], -never)
+    ends = np.where(np.diff(owner, append=-1) == 0, np.append(begins[1:], never), never)
+
+    row = np.repeat(np.arange(len(spells.account)), count[spells.account])
+    before = np.cumsum(count[spells.account]) - count[spells.account]
+    first = np.cumsum(count) - count
+    part = np.arange(len(row)) - before[row] + first[spells.account[row]]
+    start = np.maximum(begins[part], spells.start_us[row])
+    end = np.minimum(ends[part], spells.end_us[row])
+    at_start, at_end = begins[part] <= spells.start_us[row], ends[part] >= spells.end_us[row]
+    kept = (start < end) | (at_start & at_end)
     return replace(
         spells,
-        account=account[kept],
+        account=spells.account[row][kept],
         state=spells.state[row][kept],
-        activity=bins[account, look][kept],
+        activity=bins[owner, look][part][kept].astype(np.int64),
         start_us=start[kept],
         start_day_only=(spells.start_day_only[row] & at_start)[kept],
         end_us=end[kept],

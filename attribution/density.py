@@ -22,6 +22,7 @@ from attribution.factors import (
 )
 from attribution.inputs import (
     CHANNEL,
+    CURVE,
     CUSTOMER,
     EFFECT,
     POWER,
@@ -48,8 +49,9 @@ def log_density(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
         Shape ``(parameter,)``.
     """
     value = _priors(x, d, gradient)
-    power = x[d.at[POWER]] if d.at[POWER] >= 0 else 0.0
-    activity = np.exp(power * d.levels)
+    activity = np.ones_like(d.levels)
+    if d.at[POWER] >= 0:
+        activity = np.exp(d.levels * (x[d.at[POWER]] + x[d.at[CURVE]] * d.levels))
     by_state = np.ones(2)
     if d.at[CUSTOMER] >= 0:
         by_state[1] = math.exp(x[d.at[CUSTOMER]])
@@ -72,9 +74,10 @@ def log_density(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
         d_weights, d_state, d_activity, d_log_multiplier,
     )  # fmt: skip
     if d.at[POWER] >= 0:
-        value += power * d.event_levels
-        gradient[d.at[POWER]] += d.event_levels
-        gradient[d.at[POWER]] += np.sum(d_activity * activity * d.levels)
+        d_log = d_activity * activity
+        value += x[d.at[POWER]] * d.event_levels[0] + x[d.at[CURVE]] * d.event_levels[1]
+        gradient[d.at[POWER]] += d.event_levels[0] + np.sum(d_log * d.levels)
+        gradient[d.at[CURVE]] += d.event_levels[1] + np.sum(d_log * d.levels**2)
     if d.at[CUSTOMER] >= 0:
         gradient[d.at[CUSTOMER]] += d_state[1] * by_state[1]
     for j in range(d.calendar.shape[1]):

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from attribution.activity import activity_at
 from attribution.expected import account_log_likelihood, some_accounts
 from attribution.features import Features
 from attribution.journeys import Journeys
@@ -30,7 +31,7 @@ from attribution.kept import Kept
 from attribution.posterior import Posterior
 from attribution.risk import clipped
 
-__all__ = ["MAX_SE", "SMALL", "Score", "compare_held_out", "power_of"]
+__all__ = ["MAX_SE", "SMALL", "Score", "compare_held_out"]
 
 FloatArray = NDArray[np.float64]
 
@@ -153,7 +154,7 @@ def _aligned(kept: Kept, levels: FloatArray, journeys: Journeys, features: Featu
         effect=of.effect[:, unit],
         weights=of.weights[:, channel],
         channel_effect=of.channel_effect[:, [c for c in channel if c < of.channel_effect.shape[1]]],
-        activity=np.exp(power_of(of.activity, levels)[:, None] * features.activity_levels),
+        activity=activity_at(of.activity, levels, features.activity_levels),
         saturation=of.saturation[:, channel],
         synergy=_synergy(wider, features)[:, :, channel],
         first=features.contexts.first,
@@ -180,15 +181,3 @@ def _season(kept: Kept, features: Features) -> FloatArray:
         return np.zeros((len(draws), features.calendar.shape[1]))
     hats = [np.interp(features.knots, kept.knots, row[:knots]) for row in draws]
     return np.column_stack((np.array(hats), draws[:, knots:]))
-
-
-def power_of(activity: FloatArray, levels: FloatArray) -> FloatArray:
-    """``γ`` of each draw, from ``activity = exp(γ z)`` in bins of levels ``z``.
-
-    >>> power_of(np.exp(0.5 * np.array([[-1.0, 0.2, 2.0]])), np.array([-1.0, 0.2, 2.0]))
-    array([0.5])
-    """
-    widest = int(np.argmax(np.abs(levels)))
-    if levels[widest] == 0:
-        return np.zeros(len(activity))
-    return np.asarray(np.log(activity[:, widest]) / levels[widest])

@@ -20,8 +20,8 @@ from attribution.model import (
 )
 
 __all__ = [
-    "BASELINE", "CHANNEL", "CUSTOMER", "EFFECT", "PEAK", "POWER", "RISE", "SATURATION", "SCALE",
-    "SEASON", "SHAPE", "SYNERGY", "WIDTH", "Inputs", "build_inputs",
+    "BASELINE", "CHANNEL", "CURVE", "CUSTOMER", "EFFECT", "PEAK", "POWER", "RISE", "SATURATION",
+    "SCALE", "SEASON", "SHAPE", "SYNERGY", "WIDTH", "Inputs", "build_inputs",
 ]  # fmt: skip
 
 FloatArray = NDArray[np.float64]
@@ -62,7 +62,7 @@ class Inputs(NamedTuple):
     day: IntArray
     calendar: FloatArray
     levels: FloatArray
-    event_levels: float
+    event_levels: FloatArray
     risk_days: FloatArray
     first_exposure: IndexArray
     exposure_context: IndexArray
@@ -94,10 +94,10 @@ class Inputs(NamedTuple):
 PARAMETERS = (
     "log_baseline", "log_effect_scale", "log_channel_effect", "log_effect_shape",
     "kernel_log_peak", "kernel_log_width", "kernel_rise", "log_effect", "season",
-    "activity_power", "log_customer_effect", "log_saturation", "synergy",
+    "activity_power", "activity_curve", "log_customer_effect", "log_saturation", "synergy",
 )  # fmt: skip
 BASELINE, SCALE, CHANNEL, SHAPE, PEAK, WIDTH, RISE, EFFECT = range(8)
-SEASON, POWER, CUSTOMER, SATURATION, SYNERGY = range(8, 13)
+SEASON, POWER, CURVE, CUSTOMER, SATURATION, SYNERGY = range(8, 14)
 
 
 def build_inputs(features: Features, priors: Priors) -> Inputs:
@@ -110,6 +110,7 @@ def build_inputs(features: Features, priors: Priors) -> Inputs:
     begins = dict(zip(sizes, np.cumsum([0, *sizes.values()]).tolist(), strict=False))
     prior_mean, prior_precision = _normal_priors(features, priors)
     log_repeats, follows = context_design(features)
+    known = features.activity_levels[features.activity]
     states = 2 if has_customers(features) else 1
     return Inputs(
         at=np.array([begins.get(name, -1) for name in PARAMETERS]),
@@ -119,7 +120,7 @@ def build_inputs(features: Features, priors: Priors) -> Inputs:
         day=features.day.astype(np.int64),
         calendar=np.asfortranarray(season_design(features)),
         levels=features.activity_levels,
-        event_levels=float(features.activity_levels[features.activity].sum()),
+        event_levels=np.array([np.sum(known), np.sum(known**2)]),
         risk_days=np.ascontiguousarray(features.risk_days),
         context_channel=features.contexts.channel,
         log_repeats=log_repeats,

@@ -1,7 +1,7 @@
 """Lift tests in the likelihood, and the association that gives them something to move.
 
 A test tells what the touches of a window added to the conversions of the window. The model has the
-same as a function of its parameters, ``A(θ) = Σ e^(γz) ρ β m ∫ κ`` over those touches, up to the
+same as a function of its parameters, ``A(θ) = Σ g(z) ρ β m ∫ κ`` over those touches, up to the
 window's end; the test is one more observation of it, ``found ~ N(A(θ), standard error)``.
 
 Observation alone can't tell a touch that persuades from one that a buyer makes on the way to a

@@ -5,7 +5,7 @@ Story
 1. An account converts at a rate that is a sum of terms, so that each conversion has one cause:
    what would have come anyway, or one touch before it.
 
-       λ_a(t) = e^(γ z_a) [ μ(segment, state) f(t) + ρ(state) Σ_j β(campaign of j) m_j κ(t − t_j) ]
+       λ_a(t) = g(z_a) [ μ(segment, state) f(t) + ρ(state) Σ_j β(campaign of j) m_j κ(t − t_j) ]
 
 2. What comes anyway, ``μ``, differs by segment and by state: prospects make first deals, customers
    expand. States in which the data never has a conversion are not at risk. It moves with the time
@@ -23,7 +23,8 @@ Story
    whose weights make one bump over the log of the half-life, a share of which rises first. It
    integrates to one.
 7. Busier accounts may be better ones whatever the campaigns do: ``z_a`` is the log of an account's
-   touches relative to its segment's mean, in some ten bins, and ``γ`` what that is worth. Without
+   touches relative to its segment's mean, in some twelve bins, and ``log g = γ z + c z²`` what that
+   is worth: little activity may tell little, and much of it much. Without
    it all of that would be credited to campaigns.
 8. Accounts that did not convert count through the integral of λ over their time at risk, so that
    the likelihood is ``Π λ(t_i) · exp(−Σ_a ∫ λ_a)``.
@@ -91,7 +92,7 @@ def has_customers(features: Features) -> bool:
 
 
 def has_activity(features: Features) -> bool:
-    """Whether accounts differ in activity, so that γ has a meaning."""
+    """Whether accounts differ in activity, so that ``g`` has a meaning."""
     return len(features.activity_levels) > 1
 
 
@@ -124,7 +125,8 @@ def build_model(features: Features, priors: Priors) -> Any:
         theta = _parameters(pm, pt, data, features, priors)
         activity = pt.ones_like(data["levels"])
         if has_activity(features):
-            log_activity = theta["activity_power"] * data["levels"]
+            bend = theta["activity_curve"] * data["levels"] ** 2
+            log_activity = theta["activity_power"] * data["levels"] + bend
             activity = pt.exp(log_activity)
             pm.Potential("events_activity", pt.sum(log_activity[data["event_activity"]]))
         by_state = pt.ones(1)
@@ -197,9 +199,8 @@ def _parameters(
         pm.Potential("association_prior", -0.5 * pt.sum(off**2))
 
     sizes = variables(features)
-    for name in ("season", "activity_power", "log_customer_effect", "log_saturation"):
-        if name in sizes:
-            theta[name] = normal(name)
+    own = {"season", "activity_power", "activity_curve", "log_customer_effect", "log_saturation"}
+    theta |= {name: normal(name) for name in sizes if name in own}
     if "synergy" in sizes:
         mean, scale = priors["synergy"]
         theta["synergy"] = pm.Logistic("synergy", mean, scale, dims=DIMS["synergy"])
@@ -276,6 +277,7 @@ def variables(features: Features) -> dict[str, int]:
     optional = {
         "season": features.calendar.shape[1],
         "activity_power": int(has_activity(features)),
+        "activity_curve": int(has_activity(features)),
         "log_customer_effect": int(has_customers(features)),
         "log_saturation": channels * has_repeats(features),
         "synergy": len(features.contexts.sequences()),

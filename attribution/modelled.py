@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.activity import cut_by_activity
+from attribution.activity import activity_at, cut_by_activity
 from attribution.contexts import Contexts, find_contexts
 from attribution.features import ACTIVITY_BINS
 from attribution.journeys import Journeys, load_journeys
@@ -158,10 +158,7 @@ def build_modelled(
 
 
 def _activity(fitted: FloatArray, levels: list[float] | None, now: FloatArray) -> FloatArray:
-    """What bins of activity multiply rates by, for other bins than the fit had, ``(draw, bin)``.
-
-    It is ``e^(γ z)``, and ``γ`` follows from it.
-    """
+    """What bins of activity multiply rates by, for other bins than the fit had, ``(draw, bin)``."""
     if levels is None:
         if fitted.shape[1] != len(now):
             raise UsageError(
@@ -169,6 +166,4 @@ def _activity(fitted: FloatArray, levels: list[float] | None, now: FloatArray) -
                 "runs kept that; run `bizops attribute` again"
             )
         return fitted
-    z = np.asarray(levels)
-    power = np.log(fitted) @ z / max(float(z @ z), 1e-12)
-    return np.asarray(np.exp(power[:, None] * now))
+    return activity_at(fitted, np.asarray(levels), now)

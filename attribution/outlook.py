@@ -86,7 +86,7 @@ class Outlook:
 
     @property
     def rate_multiplier(self) -> FloatArray:
-        """What its activity multiplies rates by, ``e^(γz)``, shape ``(draw,)``."""
+        """What its activity multiplies rates by, shape ``(draw,)``."""
         return self.kept.posterior.activity[:, self.activity]
 
     def _place(self) -> int:

@@ -99,8 +99,10 @@ def thinned(tree: Any, features: Features, *, seed: int, draws: int = CREDIT_DRA
     flat = _chosen(tree, draws)
     count = len(flat["log_effect_shape"])
     weights, association = _kernels(flat, features)
-    power = flat.get("activity_power", np.zeros((count, 1)))
-    activity = np.exp(power * features.activity_levels)
+    activity = np.ones((count, len(features.activity_levels)))
+    if "activity_power" in flat:
+        log_activity = flat["activity_power"] * features.activity_levels
+        activity = np.exp(log_activity + flat["activity_curve"] * features.activity_levels**2)
     state = np.ones((count, 2))
     if "log_customer_effect" in flat:
         state[:, 1] = np.exp(flat["log_customer_effect"][:, 0])

@@ -146,7 +146,12 @@ def _world(rng: np.random.Generator) -> World:
     journeys = build_journeys(**tables, revenue=sale)
     features = build_features(journeys)
     priors = {name: (mean, NARROWER * sd) for name, (mean, sd) in load_priors().items()}
-    return World(tables, journeys, features, priors | {"activity_power": (0.0, 1e-3)})
+    return World(
+        tables,
+        journeys,
+        features,
+        priors | dict.fromkeys(("activity_power", "activity_curve"), (0.0, 1e-3)),
+    )
 
 
 def _moments(at: FloatArray) -> dict[str, Any]:

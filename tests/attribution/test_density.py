@@ -51,6 +51,7 @@ def slopes(function, x):
 
 def test_worlds_differ_in_their_parameters(features):
     assert variables(features)["log_effect"] > 1
+    assert ("activity_power" in variables(features)) == ("activity_curve" in variables(features))
     if "activity_power" not in variables(features):
         assert len(features.activity_levels) == 1
 

@@ -53,7 +53,8 @@ def test_accounts_add_up_to_the_likelihood_that_was_fitted(journeys, features):
         # the fit has effects of a mean touch, and a baseline of the mean day
         mean_touch = np.einsum("fc,cf->c", synergy, after) - posterior.saturation[d] * repeats
         mean_day = features.calendar.mean(axis=0) @ posterior.season[d]
-        widest = int(np.argmax(np.abs(features.activity_levels)))
+        levels = features.activity_levels
+        power, curve = np.polyfit(levels, np.log(posterior.activity[d]) / levels, 1)[::-1]
         parts = {
             "log_baseline": np.log(posterior.baseline[d]) + mean_day,
             "log_effect_scale": np.zeros(1),
@@ -68,8 +69,8 @@ def test_accounts_add_up_to_the_likelihood_that_was_fitted(journeys, features):
             "synergy": np.array(
                 [synergy[list(features.contexts.first).index(f), c] for f, c in sequences]
             ),
-            "activity_power": np.log(posterior.activity[d][widest : widest + 1])
-            / features.activity_levels[widest],
+            "activity_power": np.array([power]),
+            "activity_curve": np.array([curve]),
             "log_customer_effect": np.log(posterior.state[d][1:]),
         }
         x = np.concatenate([parts[name] for name in sizes])

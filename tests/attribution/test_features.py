@@ -10,6 +10,7 @@ from attribution.kernels import exposure
 from attribution.risk import CUSTOMER, PROSPECT, account_states, build_spells, risk_by_day
 
 from .conftest import microseconds
+from .worlds import make_world
 
 
 def test_what_state_an_account_sells_in(story):
@@ -136,6 +137,17 @@ def test_cut_spells_are_the_same_time_at_risk(story):
         risk_by_day(s, s.account * 2 + s.state, 4, int(day), 200).sum(axis=1) for s in (whole, cut)
     ]
     assert sums[0] == pytest.approx(sums[1])
+
+
+def test_accounts_are_looked_at_in_parts(monkeypatch):
+    journeys = make_world(3, accounts=120).journeys()
+    whole = activity(journeys)
+    monkeypatch.setattr("attribution.activity.CHUNK", 50)
+    levels, spells, last = activity(journeys)
+    assert levels == pytest.approx(whole[0])
+    assert (last == whole[2]).all()
+    assert (spells.start_us == whole[1].start_us).all()
+    assert (spells.activity == whole[1].activity).all()
 
 
 def test_one_touch_each_says_nothing_about_activity(story):

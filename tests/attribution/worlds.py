@@ -73,17 +73,17 @@ def plausible(features, draws=30, seed=5, spread=1.0):
     """Draws around sensible values; they need not be a posterior."""
     random = np.random.default_rng(seed)
     rate, effect = (np.exp(centre) for centre in centres(features))
-    channels = len(features.channels)
+    channels, levels = len(features.channels), features.activity_levels
 
     def around(value, *shape):
         return value * np.exp(spread * random.normal(0, 0.2, (draws, *shape)))
 
-    power = spread * random.normal(0, 0.2, (draws, 1))
+    power, curve = spread * random.normal(0, [[[0.2]], [[0.05]]], (2, draws, 1))
     return Posterior(
         baseline=around(rate, len(features.baselines)),
         effect=around(effect, len(features.unit_channel)),
         weights=random.dirichlet(np.full(KERNELS, 5.0), (draws, channels)),
-        activity=np.exp(power * features.activity_levels),
+        activity=np.exp(power * levels + curve * levels**2),
         state=np.column_stack([np.ones(draws), around(0.7)]),
         saturation=around(0.2, channels),
         synergy=spread * random.normal(0, 0.3, (draws, len(features.contexts.first), channels)),
