@@ -164,14 +164,12 @@ def share_draws(
     context = terms.contexts.of_touch[pairs.touch]
     multiplier = posterior.multiplier(terms.contexts)
     tied = np.flatnonzero(posterior.associated[channel])
-    kernels_tied = terms.touch_kernels[tied]
     for d in range(len(posterior)):
         rate = np.einsum("pb,pb->p", terms.touch_kernels, posterior.weights[d][channel])
         rate *= posterior.effect[d][unit] * posterior.state[d][state] * multiplier[d][context]
         base = posterior.baseline[d][terms.baseline] * np.exp(terms.season @ posterior.season[d])
         if len(tied):
-            goes = np.einsum("pb,pb->p", kernels_tied, posterior.association[d][channel[tied]])
-            goes *= posterior.state[d][state[tied]]
+            goes = rate[tied] * posterior.association[d][channel[tied]]
             base += np.bincount(pairs.conversion[tied], goes, minlength=conversions)
         total = base + np.bincount(pairs.conversion, rate, minlength=conversions)
         yield rate / total[pairs.conversion], base / total

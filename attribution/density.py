@@ -21,6 +21,7 @@ from attribution.factors import (
     to_contexts,
 )
 from attribution.inputs import (
+    CAUSED,
     CHANNEL,
     CURVE,
     CUSTOMER,
@@ -89,21 +90,28 @@ def log_density(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
 
 @jit
 def _priors(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
-    """The normal priors, those of channels around their scale, and the logistic ones of orders."""
+    """The normal priors, those of channels around their scale, and the logistic ones."""
     value = 0.0
     for i in range(len(x)):
         off = x[i] - d.prior_mean[i]
         value -= 0.5 * d.prior_precision[i] * off * off
         gradient[i] = -d.prior_precision[i] * off
-    for i in range(d.at[CHANNEL], d.at[CHANNEL] + d.channels - d.associations):
+    for i in range(d.at[CHANNEL], d.at[CHANNEL] + d.channels):
         off = x[i] - x[d.at[SCALE]]
         value -= 0.5 * d.channel_precision * off * off
         gradient[i] -= d.channel_precision * off
         gradient[d.at[SCALE]] += d.channel_precision * off
-    for i in range(d.at[SYNERGY], d.at[SYNERGY] + d.sequences):
-        step = x[i] / d.synergy_scale
+    value += _logistic(x, gradient, d.at[SYNERGY], d.sequences, d.synergy_scale)
+    return value + _logistic(x, gradient, d.at[CAUSED], d.tested, 1.0)
+
+
+@jit
+def _logistic(x: FloatArray, gradient: FloatArray, first: int, count: int, scale: float) -> float:
+    value = 0.0
+    for i in range(first, first + count):
+        step = x[i] / scale
         value -= abs(step) + 2.0 * math.log1p(math.exp(-abs(step)))
-        gradient[i] -= math.tanh(0.5 * step) / d.synergy_scale
+        gradient[i] -= math.tanh(0.5 * step) / scale
     return value
 
 
@@ -112,12 +120,11 @@ def _effect_prior(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
     """The fitted campaigns' effects are Gamma, here of their logs."""
     log_shape = x[d.at[SHAPE]]
     shape = math.exp(log_shape)
-    campaigns = d.fitted - d.associations
-    value = -campaigns * math.lgamma(shape)
-    d_shape = -campaigns * digamma(shape)
+    value = -d.fitted * math.lgamma(shape)
+    d_shape = -d.fitted * digamma(shape)
     for u in range(len(d.unit_channel)):
         f, c = d.fitted_of_unit[u], d.unit_channel[u]
-        if f < 0 or f >= campaigns:
+        if f < 0:
             continue
         relative = x[d.at[EFFECT] + f] - x[d.at[CHANNEL] + c]
         term = relative - math.exp(relative) + log_shape
@@ -271,7 +278,8 @@ def _lift(
             g = d.lift_context[r]
             mixture = np.sum(d.lift_sums[r] * weights[d.context_channel[g]])
             scale = by_state[d.lift_state[r]] * activity[d.lift_activity[r]] * multiplier[g]
-            added[r] = mixture * scale * math.exp(x[d.at[EFFECT] + d.lift_fitted[r]])
+            caused = 1.0 / (1.0 + math.exp(-x[d.at[CAUSED] + d.lift_caused[r]]))
+            added[r] = caused * mixture * scale * math.exp(x[d.at[EFFECT] + d.lift_fitted[r]])
         off = (d.lift_found[k] - np.sum(added[first:last])) / d.lift_error[k]
         value -= 0.5 * off * off
         slope = off / d.lift_error[k]
@@ -279,10 +287,12 @@ def _lift(
             g, s, a = d.lift_context[r], d.lift_state[r], d.lift_activity[r]
             change = slope * added[r]
             gradient[d.at[EFFECT] + d.lift_fitted[r]] += change
+            caused = 1.0 / (1.0 + math.exp(-x[d.at[CAUSED] + d.lift_caused[r]]))
+            gradient[d.at[CAUSED] + d.lift_caused[r]] += change * (1.0 - caused)
             d_log_multiplier[g] += change
             d_state[s] += change / by_state[s]
             d_activity[a] += change / activity[a]
-            scale = by_state[s] * activity[a] * multiplier[g]
+            scale = caused * by_state[s] * activity[a] * multiplier[g]
             scale *= slope * math.exp(x[d.at[EFFECT] + d.lift_fitted[r]])
             for b in range(KERNELS):
                 d_weights[d.context_channel[g], b] += scale * d.lift_sums[r, b]

@@ -133,7 +133,6 @@ def expected(cells: Cells, posterior: Posterior, unit_channel: IntArray) -> Floa
     """Conversions that are expected in each cell, ``Λ``, shape ``(draw, cell)``."""
     out = np.empty((len(posterior), cells.count))
     multiplier = posterior.multiplier(cells.contexts)
-    channel = unit_channel[cells.unit]
     days = np.arange(len(cells.calendar) + 1)
     for d in range(len(posterior)):
         season = np.exp(cells.calendar @ posterior.season[d])
@@ -141,10 +140,10 @@ def expected(cells: Cells, posterior: Posterior, unit_channel: IntArray) -> Floa
         base = np.interp(cells.end, days, passed) - np.interp(cells.begin, days, passed)
         base *= posterior.baseline[d][cells.days_baseline]
         base *= posterior.activity[d][cells.days_activity]
-        by_unit = posterior.effect[d][:, None] * posterior.weights[d][unit_channel]
+        whole = posterior.effect[d] * (1.0 + posterior.association[d][unit_channel])
+        by_unit = whole[:, None] * posterior.weights[d][unit_channel]
         added = np.einsum("rb,rb->r", cells.kernels, by_unit[cells.unit])
         added *= multiplier[d][cells.context]
-        added += np.einsum("rb,rb->r", cells.kernels, posterior.association[d][channel])
         added *= posterior.state[d][cells.state] * posterior.activity[d][cells.activity]
         out[d] = np.bincount(cells.days_cell, base, minlength=cells.count)
         out[d] += np.bincount(cells.cell, added, minlength=cells.count)
@@ -155,13 +154,12 @@ def log_rates(features: Features, posterior: Posterior) -> FloatArray:
     """Log of the rate at each conversion, a day, shape ``(draw, conversion)``."""
     conversions = len(features.state)
     multiplier = posterior.multiplier(features.contexts)
-    channel = features.unit_channel[features.row_unit]
     out = np.empty((len(posterior), conversions))
     for d in range(len(posterior)):
-        by_unit = posterior.effect[d][:, None] * posterior.weights[d][features.unit_channel]
+        whole = posterior.effect[d] * (1.0 + posterior.association[d][features.unit_channel])
+        by_unit = whole[:, None] * posterior.weights[d][features.unit_channel]
         added = np.einsum("rb,rb->r", features.kernels, by_unit[features.row_unit])
         added *= multiplier[d][features.row_context]
-        added += np.einsum("rb,rb->r", features.kernels, posterior.association[d][channel])
         touched = np.bincount(features.row_conversion, added, minlength=conversions)
         rate = posterior.baseline[d][features.baseline]
         rate = rate * np.exp(features.season @ posterior.season[d])

@@ -133,8 +133,6 @@ class Features(Terms):
         Touches of each campaign, shape ``(unit,)``.
     lift
         Of lift tests.
-    associations
-        How many of the channels, the last, are associations; see `attribution.lift`.
     """
 
     row_conversion: IntArray
@@ -157,7 +155,6 @@ class Features(Terms):
     channels: tuple[str, ...]
     unit_touches: IntArray
     lift: Lift
-    associations: int = 0
 
 
 def build_features(journeys: Journeys) -> Features:

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from attribution.features import Features
 from attribution.kernels import HALF_LIVES_DAYS, KERNELS
-from attribution.lift import with_associations
 from attribution.model import (
     Priors,
     centres,
@@ -20,8 +19,8 @@ from attribution.model import (
 )
 
 __all__ = [
-    "BASELINE", "CHANNEL", "CURVE", "CUSTOMER", "EFFECT", "PEAK", "POWER", "RISE", "SATURATION",
-    "SCALE", "SEASON", "SHAPE", "SYNERGY", "WIDTH", "Inputs", "build_inputs",
+    "BASELINE", "CAUSED", "CHANNEL", "CURVE", "CUSTOMER", "EFFECT", "PEAK", "POWER", "RISE",
+    "SATURATION", "SCALE", "SEASON", "SHAPE", "SYNERGY", "WIDTH", "Inputs", "build_inputs",
 ]  # fmt: skip
 
 FloatArray = NDArray[np.float64]
@@ -43,11 +42,10 @@ class Inputs(NamedTuple):
     work: ``kernels`` has shape ``(kernel, row)``, and the rows of fitted campaign ``f`` are those
     from ``first_row[f]`` to ``first_row[f + 1]``; so it is with ``first_exposure`` and campaigns,
     and with ``lift_first`` and lift tests. ``exposures`` has shape ``(exposure, state * activity *
-    kernel)``. ``event_levels`` is the sum over conversions. Channels and fitted campaigns count
-    associations, which come last. ``fitted_risk`` is about how many touches with all their
-    time at risk would tell as much of each campaign's effect as the data do. ``fitted_of_unit`` is
-    -1 where a campaign is integrated out. ``prior_precision`` is 0 where the prior is not a normal
-    around what is known beforehand.
+    kernel)``. ``event_levels`` is the sum over conversions. ``fitted_risk`` is about how many
+    touches with all their time at risk would tell as much of each campaign's effect as the data do.
+    ``fitted_of_unit`` is -1 where a campaign is integrated out. ``prior_precision`` is 0 where the
+    prior is not a normal around what is known beforehand.
     """
 
     at: IntArray
@@ -80,7 +78,7 @@ class Inputs(NamedTuple):
     channels: int
     fitted: int
     sequences: int
-    associations: int
+    tested: int
     lift_first: IntArray
     lift_found: FloatArray
     lift_error: FloatArray
@@ -88,6 +86,7 @@ class Inputs(NamedTuple):
     lift_activity: IntArray
     lift_fitted: IntArray
     lift_context: IntArray
+    lift_caused: IntArray
     lift_sums: SingleArray
 
 
@@ -95,14 +94,14 @@ PARAMETERS = (
     "log_baseline", "log_effect_scale", "log_channel_effect", "log_effect_shape",
     "kernel_log_peak", "kernel_log_width", "kernel_rise", "log_effect", "season",
     "activity_power", "activity_curve", "log_customer_effect", "log_saturation", "synergy",
+    "logit_caused",
 )  # fmt: skip
 BASELINE, SCALE, CHANNEL, SHAPE, PEAK, WIDTH, RISE, EFFECT = range(8)
-SEASON, POWER, CURVE, CUSTOMER, SATURATION, SYNERGY = range(8, 14)
+SEASON, POWER, CURVE, CUSTOMER, SATURATION, SYNERGY, CAUSED = range(8, 15)
 
 
 def build_inputs(features: Features, priors: Priors) -> Inputs:
     """Arrays of the features in the layout that the density walks through."""
-    features = with_associations(features)
     fitted, lift = fitted_units(features), features.lift
     fitted_of_unit = np.full(len(features.unit_channel), -1)
     fitted_of_unit[fitted] = np.arange(len(fitted))
@@ -135,7 +134,7 @@ def build_inputs(features: Features, priors: Priors) -> Inputs:
         channels=len(features.channels),
         fitted=len(fitted),
         sequences=follows.shape[1],
-        associations=features.associations,
+        tested=len(lift.channels),
         lift_first=np.searchsorted(lift.row_test, np.arange(len(lift.tests) + 1)),
         lift_found=lift.found,
         lift_error=lift.standard_error,
@@ -143,6 +142,7 @@ def build_inputs(features: Features, priors: Priors) -> Inputs:
         lift_activity=lift.activity,
         lift_fitted=fitted_of_unit[lift.unit],
         lift_context=lift.context,
+        lift_caused=np.searchsorted(lift.channels, features.unit_channel[lift.unit]),
         lift_sums=np.ascontiguousarray(lift.sums),
     )
 
@@ -183,11 +183,7 @@ def _normal_priors(features: Features, priors: Priors) -> tuple[FloatArray, Floa
     means, precisions = [], []
     for name, size in sizes.items():
         mean, sd = priors.get(name, (0.0, math.inf))
-        of_others = name in ("log_channel_effect", "synergy")
+        of_others = name in ("log_channel_effect", "synergy", "logit_caused")
         means.append(np.full(size, mean + shift.get(name, 0.0)))
         precisions.append(np.full(size, 0.0 if of_others else 1.0 / sd**2))
-        if name == "log_effect" and features.associations:  # which come last, and are normal
-            mean, sd = priors["log_association"]
-            means[-1][-features.associations :] = mean + shift["log_effect_scale"]
-            precisions[-1][-features.associations :] = 1.0 / sd**2
     return np.concatenate(means), np.concatenate(precisions)

@@ -76,7 +76,7 @@ class Kept:
             weights=np.concatenate((of.weights, flat), axis=1),
             saturation=_widened(of.saturation, len(unseen)),
             synergy=_widened(of.synergy, len(unseen)),
-            association=np.pad(of.association, ((0, 0), (0, len(unseen)), (0, 0))),
+            association=_widened(of.association, len(unseen)),
         )
         channels, baselines = (*self.channels, *unseen), (*self.baselines, *lacking)
         return Kept((*self.units, *new), channels, baselines, self.knots, posterior)
@@ -121,8 +121,7 @@ def _rows(kept: Kept) -> Iterable[tuple[tuple[str, str, str], FloatArray]]:
         for kernel, draws in enumerate(of.weights[:, place].T):
             yield ("kernel_weight", channel, str(kernel)), draws
     for place in np.flatnonzero(of.associated).tolist():
-        for kernel, draws in enumerate(of.association[:, place].T):
-            yield ("association", kept.channels[place], str(kernel)), draws
+        yield ("association", kept.channels[place], ""), of.association[:, place]
     for number, first in enumerate(kept.first):
         for place, channel in enumerate(kept.channels):
             yield ("synergy", first, channel), of.synergy[:, number, place]
@@ -162,10 +161,9 @@ def load_kept(connection: Connection, run_id: str) -> Kept | None:
     channels = tuple(channel for channel, _ in names("channel_effect"))
     units = tuple(names("effect"))
     baselines = tuple(sorted((name, numbers[item]) for name, item in names("baseline")))
-    weights, association = (
-        _by_kernel(place, draws, channels, parameter)
-        for parameter in ("kernel_weight", "association")
-    )
+    association = np.zeros((draws.shape[1], len(channels)))
+    for channel, _ in names("association"):
+        association[:, channels.index(channel)] = draws[place["association", channel, ""]]
     dates = sorted(item for kind, name, item in place if (kind, name) == ("season", "knot"))
     knots = np.array([np.datetime64(date, "D").astype(np.int64) for date in dates], dtype=np.int64)
     first = sorted({channels.index(name) for name, _ in names("synergy")})
@@ -173,7 +171,7 @@ def load_kept(connection: Connection, run_id: str) -> Kept | None:
     posterior = Posterior(
         baseline=columns("baseline", ((segment, STATES[at]) for segment, at in baselines)),
         effect=columns("effect", units),
-        weights=weights,
+        weights=_weights(place, draws, channels),
         activity=columns("activity", names("activity")),
         state=columns("state", (("", STATES[at]) for at in sorted(STATES))),
         saturation=columns("saturation", ((channel, "") for channel in channels))
@@ -191,16 +189,15 @@ def load_kept(connection: Connection, run_id: str) -> Kept | None:
     return Kept(units, channels, baselines, knots, posterior)
 
 
-def _by_kernel(
+def _weights(
     place: Mapping[tuple[str, str, str], int],
     draws: NDArray[np.floating],
     channels: tuple[str, ...],
-    parameter: str,
 ) -> FloatArray:
-    """Of each channel and kernel, ``(draw, channel, kernel)``; zero where nothing is kept."""
+    """Of each channel and kernel, shape ``(draw, channel, kernel)``."""
     out = np.zeros((draws.shape[1], len(channels), KERNELS))
     for (kind, channel, kernel), row in place.items():
-        if kind == parameter:
+        if kind == "kernel_weight":
             out[:, channels.index(channel), int(kernel)] = draws[row]
     return out
 

@@ -1,14 +1,15 @@
-"""Lift tests in the likelihood, and the association that gives them something to move.
+"""Lift tests in the likelihood, and the share of what goes with a channel that they tell.
 
 A test tells what the touches of a window added to the conversions of the window. The model has the
-same as a function of its parameters, ``A(θ) = Σ g(z) ρ β m ∫ κ`` over those touches, up to the
+same as a function of its parameters, ``A(θ) = s Σ g(z) ρ β m ∫ κ`` over those touches, up to the
 window's end; the test is one more observation of it, ``found ~ N(A(θ), standard error)``.
 
 Observation alone can't tell a touch that persuades from one that a buyer makes on the way to a
-purchase that was decided anyway. So the rate has, for every channel that was tested, an association
-besides its effect: ``α Σ_j Σ_b v_b κ_b(t − t_j)`` over the channel's touches, with a kernel of its
-own. It explains conversions and is credited to the baseline. Where a channel was not tested nothing
-would tell the two apart but their priors; there it is left out.
+purchase that was decided anyway. So of what goes with the touches of a channel that was tested, a
+share ``s`` is caused, which the test tells, and the rest is credited to the baseline. Both have the
+kernel, the campaigns and the contexts of the whole: with an association of a form of its own, the
+form that happened to fit best won over what the test had found (docs/model.md). Where a channel was
+not tested nothing would tell ``s``; there it is one.
 """
 
 from dataclasses import dataclass, replace
@@ -20,12 +21,12 @@ from numpy.typing import NDArray
 from attribution.contexts import Contexts
 from attribution.journeys import US_PER_DAY, Journeys
 from attribution.kernels import KERNELS
-from attribution.risk import Spells, clipped, row_sums, summed_exposures
+from attribution.risk import Spells, clipped, summed_exposures
 
 if TYPE_CHECKING:
     from attribution.features import Features
 
-__all__ = ["Lift", "lift_exposures", "with_associations", "without_tests"]
+__all__ = ["Lift", "lift_exposures", "without_tests"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -120,55 +121,4 @@ def without_tests(features: "Features") -> "Features":
     """The same features as if nothing had been tested."""
     return replace(
         features, lift=Lift(**{name: values[:0] for name, values in vars(features.lift).items()})
-    )
-
-
-def with_associations(features: "Features") -> "Features":
-    """Features with one more channel, campaign and context for each association.
-
-    So a fit walks through them as through any other. They come last; ``associations`` says how
-    many there are.
-    """
-    tested = features.lift.channels
-    if not len(tested) or features.associations:
-        return features
-    channels, units = len(features.channels), len(features.unit_channel)
-    contexts, more = features.contexts, np.arange(len(tested))
-    row_channel = features.unit_channel[features.row_unit]
-    risk_channel = features.unit_channel[features.exposure_unit]
-    rows = [(features.row_conversion, features.row_unit, features.row_context, features.kernels)]
-    exposures = [features.exposures]
-    for place, channel in enumerate(tested.tolist()):
-        of = row_channel == channel
-        conversion, row = np.unique(features.row_conversion[of], return_inverse=True)
-        kernels = row_sums(features.kernels[of], row, len(conversion))
-        same = np.ones(len(conversion), dtype=np.int64)
-        rows.append(
-            (conversion, same * (units + place), same * (len(contexts.channel) + place), kernels)
-        )
-        exposures.append(features.exposures[:, :, risk_channel == channel].sum(2, keepdims=True))
-    conversion, unit, context, kernels = (
-        np.concatenate(column) for column in zip(*rows, strict=True)
-    )
-    order = np.argsort(conversion, kind="stable")
-    touches = np.bincount(features.unit_channel, features.unit_touches, minlength=channels)
-    return replace(
-        features,
-        associations=len(tested),
-        row_conversion=conversion[order],
-        row_unit=unit[order],
-        row_context=context[order],
-        kernels=kernels[order],
-        exposure_unit=np.append(features.exposure_unit, units + more),
-        exposure_context=np.append(features.exposure_context, len(contexts.channel) + more),
-        exposures=np.concatenate(exposures, axis=2),
-        contexts=replace(
-            contexts,
-            channel=np.append(contexts.channel, channels + more),
-            log_repeats=np.append(contexts.log_repeats, np.zeros(len(tested))),
-            after=np.pad(contexts.after, ((0, len(tested)), (0, 0))),
-        ),
-        unit_channel=np.append(features.unit_channel, channels + more),
-        unit_touches=np.append(features.unit_touches, touches[tested].astype(np.int64)),
-        channels=(*features.channels, *(f"{features.channels[c]} (association)" for c in tested)),
     )

@@ -44,7 +44,6 @@ from numpy.typing import NDArray
 
 from attribution.features import Features
 from attribution.kernels import HALF_LIVES_DAYS, KERNELS, LEAST_WIDTH
-from attribution.lift import with_associations
 from attribution.risk import CUSTOMER
 
 __all__ = [
@@ -69,13 +68,14 @@ Priors = dict[str, tuple[float, float]]
 DIMS = {
     "log_baseline": "baseline",
     "log_channel_effect": "channel",
-    "kernel_log_peak": "kernel",
-    "kernel_log_width": "kernel",
-    "kernel_rise": "kernel",
+    "kernel_log_peak": "channel",
+    "kernel_log_width": "channel",
+    "kernel_rise": "channel",
     "log_effect": "fitted_unit",
     "season": "time_of_year",
     "log_saturation": "channel",
     "synergy": "sequence",
+    "logit_caused": "tested_channel",
 }
 """Dimension of each parameter that has one."""
 
@@ -119,7 +119,6 @@ def build_model(features: Features, priors: Priors) -> Any:
     ``pymc.Model`` with the variables of :func:`variables`.
     """
     pm, pt = _libraries()
-    features = with_associations(features)
     with pm.Model(coords=coordinates(features)) as model:
         data = {name: pm.Data(name, values) for name, values in _inputs(features).items()}
         theta = _parameters(pm, pt, data, features, priors)
@@ -189,14 +188,9 @@ def _parameters(
     theta["log_effect"] = pm.Flat(
         "log_effect", dims=DIMS["log_effect"], initval=np.full(fitted, log_effect)
     )
-    campaigns = fitted - features.associations
-    relative = theta["log_effect"][:campaigns] - theta["log_channel"][data["fitted_channel"]]
+    relative = theta["log_effect"] - theta["log_channel"][data["fitted_channel"]]
     density = shape * (relative - pt.exp(relative) + log_shape) - pt.gammaln(shape)
     pm.Potential("effect_prior", pt.sum(density))
-    if features.associations:
-        mean, sd = priors["log_association"]
-        off = (theta["log_effect"][campaigns:] - centre[1] - mean) / sd
-        pm.Potential("association_prior", -0.5 * pt.sum(off**2))
 
     sizes = variables(features)
     own = {"season", "activity_power", "activity_curve", "log_customer_effect", "log_saturation"}
@@ -204,6 +198,9 @@ def _parameters(
     if "synergy" in sizes:
         mean, scale = priors["synergy"]
         theta["synergy"] = pm.Logistic("synergy", mean, scale, dims=DIMS["synergy"])
+    if "logit_caused" in sizes:
+        logit = pm.Logistic("logit_caused", 0.0, 1.0, dims=DIMS["logit_caused"])
+        theta["caused"] = pt.sigmoid(logit)
     return theta
 
 
@@ -212,9 +209,7 @@ def _log_multiplier(pt: Any, data: dict[str, Any], theta: dict[str, Any]) -> Any
     log = pt.zeros_like(data["log_repeats"])
     if "log_saturation" in theta:
         power = pt.exp(theta["log_saturation"])
-        # those past the last are of associations, which do not saturate
-        power = power[pt.minimum(data["context_channel"], power.shape[0] - 1)]
-        log -= power * data["log_repeats"]
+        log -= power[data["context_channel"]] * data["log_repeats"]
     if "synergy" in theta:
         log += pt.dot(data["follows"], theta["synergy"])
     return log
@@ -236,6 +231,7 @@ def _lift(pm: Any, pt: Any, data: dict[str, Any], theta: dict[str, Any], scale: 
     """What lift tests found, given what the model has the touches of their windows add."""
     mixture = pt.sum(data["lift_sums"] * theta["weights"][data["lift_channel"]], axis=1)
     rows = mixture * scale * pt.exp(theta["log_effect"])[data["lift_fitted"]]
+    rows *= theta["caused"][data["lift_caused"]]
     added = pt.zeros_like(data["lift_found"])[data["lift_test"]].inc(rows)
     off = (data["lift_found"] - added) / data["lift_error"]
     pm.Potential("lift_tests", -0.5 * pt.sum(off**2))
@@ -250,28 +246,24 @@ def centres(features: Features) -> tuple[float, float]:
 
 
 def fitted_units(features: Features) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """The campaigns that any conversion followed or test was of, ascending, and associations.
+    """The campaigns that any conversion followed or test was of, ascending.
 
     The others are integrated out.
     """
-    units = len(features.unit_channel)
-    last = np.arange(units - features.associations, units)
-    return np.unique(np.concatenate((features.unit, features.lift.unit, last)))
+    return np.unique(np.concatenate((features.unit, features.lift.unit)))
 
 
 def variables(features: Features) -> dict[str, int]:
     """The model's parameters, all unbounded, in order, with how many values each has."""
-    features = with_associations(features)
-    kernels = len(features.channels)
-    channels = kernels - features.associations
+    channels = len(features.channels)
     sizes = {
         "log_baseline": len(features.baselines),
         "log_effect_scale": 1,
         "log_channel_effect": channels,
         "log_effect_shape": 1,
-        "kernel_log_peak": kernels,
-        "kernel_log_width": kernels,
-        "kernel_rise": kernels,
+        "kernel_log_peak": channels,
+        "kernel_log_width": channels,
+        "kernel_rise": channels,
         "log_effect": len(fitted_units(features)),
     }
     optional = {
@@ -281,6 +273,7 @@ def variables(features: Features) -> dict[str, int]:
         "log_customer_effect": int(has_customers(features)),
         "log_saturation": channels * has_repeats(features),
         "synergy": len(features.contexts.sequences()),
+        "logit_caused": len(features.lift.channels),
     }
     return sizes | {name: size for name, size in optional.items() if size}
 
@@ -340,7 +333,7 @@ def _inputs(features: Features) -> dict[str, Any]:
         ),
         "unit_channel": features.unit_channel,
         "fitted": fitted,
-        "fitted_channel": features.unit_channel[fitted[: len(fitted) - features.associations]],
+        "fitted_channel": features.unit_channel[fitted],
         "unseen": unseen,
         "unseen_channel": features.unit_channel[unseen],
         "lift_test": lift.row_test,
@@ -351,14 +344,13 @@ def _inputs(features: Features) -> dict[str, Any]:
         "lift_fitted": np.searchsorted(fitted, lift.unit),
         "lift_channel": features.unit_channel[lift.unit],
         "lift_context": lift.context,
+        "lift_caused": np.searchsorted(lift.channels, features.unit_channel[lift.unit]),
         "lift_sums": lift.sums,
     }
 
 
 def coordinates(features: Features) -> dict[str, Any]:
     """Labels of the dimensions in ``DIMS``."""
-    features = with_associations(features)
-    channels = list(features.channels)
     sequences = features.contexts.sequences().tolist()
     season = [
         *(str(np.datetime64(int(day), "D")) for day in features.knots),
@@ -367,8 +359,8 @@ def coordinates(features: Features) -> dict[str, Any]:
     ]
     return {
         "baseline": [f"{segment}:{state}" for segment, state in features.baselines],
-        "channel": channels[: len(channels) - features.associations],
-        "kernel": channels,
+        "channel": list(features.channels),
+        "tested_channel": [features.channels[c] for c in features.lift.channels],
         "fitted_unit": fitted_units(features),
         "time_of_year": season[: features.calendar.shape[1]],
         "sequence": [f"{features.channels[a]} > {features.channels[b]}" for a, b in sequences],

@@ -51,12 +51,11 @@ def placed_density(x: FloatArray, d: Inputs, due: FloatArray, gradient: FloatArr
         slope = gradient[i]
         value += math.log(stretch) - 0.5 * math.log(count)
         gradient[i] = (slope * stretch + bend) / math.sqrt(count)
-        if f < d.fitted - d.associations:
-            share = prior / (prior + d.fitted_risk[f])
-            narrower = shape / count
-            gradient[d.at[CHANNEL] + d.fitted_channel[f]] += slope * share
-            gradient[d.at[SHAPE]] += slope * (narrower - share - 0.5 * w * narrower * stretch)
-            gradient[d.at[SHAPE]] -= 0.5 * narrower * (1.0 + w * bend)
+        share = prior / (prior + d.fitted_risk[f])
+        narrower = shape / count
+        gradient[d.at[CHANNEL] + d.fitted_channel[f]] += slope * share
+        gradient[d.at[SHAPE]] += slope * (narrower - share - 0.5 * w * narrower * stretch)
+        gradient[d.at[SHAPE]] -= 0.5 * narrower * (1.0 + w * bend)
     for i in _saturations(d):
         half = 0.5 * (x[i] - d.prior_mean[i])
         rises = 1.0 / (1.0 + math.exp(-half))
@@ -96,14 +95,12 @@ def _softplus(x: float) -> float:
 def _saturations(d: Inputs) -> Iterable[int]:
     """Where the powers of saturation are, if there are any."""
     first = max(d.at[SATURATION], 0)
-    return range(first, first + (d.channels - d.associations) * (d.at[SATURATION] >= 0))
+    return range(first, first + d.channels * (d.at[SATURATION] >= 0))
 
 
 @jit
 def _prior(x: FloatArray, d: Inputs, f: int) -> tuple[float, float]:
-    """Rate and shape of a campaign's Gamma before the data; an association has another prior."""
-    if f >= d.fitted - d.associations:
-        return 0.0, 1.0
+    """Rate and shape of a campaign's Gamma before the data."""
     log_shape = x[d.at[SHAPE]]
     return math.exp(log_shape - x[d.at[CHANNEL] + d.fitted_channel[f]]), math.exp(log_shape)
 

@@ -50,8 +50,8 @@ class Posterior:
     season
         What the log of the baseline moves by, shape ``(draw, basis)``.
     association
-        What a touch of a tested channel goes with and does not cause, by kernel, shape ``(draw,
-        channel, kernel)``; zero for others.
+        Conversions that go with touches of a tested channel uncaused, for each that they cause,
+        shape ``(draw, channel)``; zero for others.
     channel_effect, effect_shape
         Mean and shape of the Gamma that effects of a channel's campaigns are from, shapes
         ``(draw, channel)`` and ``(draw,)``.
@@ -76,7 +76,7 @@ class Posterior:
     @property
     def associated(self) -> NDArray[np.bool_]:
         """Which channels have an association, shape ``(channel,)``."""
-        return np.asarray(self.association.any(axis=(0, 2)))
+        return np.asarray(self.association.any(axis=0))
 
     def multiplier(self, contexts: Contexts) -> FloatArray:
         """What an effect is multiplied by in each context, shape ``(draw, context)``.
@@ -93,12 +93,12 @@ def thinned(tree: Any, features: Features, *, seed: int, draws: int = CREDIT_DRA
     """Every so-manieth draw, and the campaigns that the fit integrated out drawn given the rest.
 
     Each channel's effects are multiplied by a draw of :data:`STRUCTURAL_DOUBT`, with a mean of one.
-    The features are those without associations.
     """
     random = np.random.default_rng(seed)
     flat = _chosen(tree, draws)
     count = len(flat["log_effect_shape"])
-    weights, association = _kernels(flat, features)
+    rise = 1.0 / (1.0 + np.exp(-flat["kernel_rise"]))
+    weights = bump_weights(flat["kernel_log_peak"], np.exp(flat["kernel_log_width"]), rise)
     activity = np.ones((count, len(features.activity_levels)))
     if "activity_power" in flat:
         log_activity = flat["activity_power"] * features.activity_levels
@@ -121,23 +121,30 @@ def thinned(tree: Any, features: Features, *, seed: int, draws: int = CREDIT_DRA
     first_touch = np.exp(saturation * repeats - np.einsum("dfc,cf->dc", synergy, after))
     baseline = np.exp(flat["log_baseline"] - (season @ features.calendar.mean(axis=0))[:, None])
     doubt = np.exp(STRUCTURAL_DOUBT * random.normal(size=(count, channels)))
-    first_touch *= doubt / np.exp(0.5 * STRUCTURAL_DOUBT**2)
+    doubt /= np.exp(0.5 * STRUCTURAL_DOUBT**2)
+    first_touch *= doubt
     channel_effect = np.exp(flat["log_channel_effect"]) * first_touch
     fitted = fitted_units(features)
     shape = np.exp(flat["log_effect_shape"])
+    association = np.zeros((count, channels))
     effect = np.zeros((count, len(features.unit_channel)))
     posterior = Posterior(
         baseline, effect, weights, activity, state, saturation, synergy,
         contexts.first, season, association, channel_effect, shape[:, 0],
     )  # fmt: skip
-    effect[:, fitted] = (
-        np.exp(flat["log_effect"][:, : len(fitted)]) * first_touch[:, features.unit_channel[fitted]]
-    )
+    effect[:, fitted] = np.exp(flat["log_effect"]) * first_touch[:, features.unit_channel[fitted]]
     unseen = np.setdiff1d(np.arange(effect.shape[1]), fitted)
     channel = features.unit_channel[unseen]
     risk = _unit_risk(features, posterior)[:, unseen]
     rate = shape / channel_effect[:, channel] + risk
     effect[:, unseen] = random.gamma(shape, 1.0, risk.shape) / rate
+    if "logit_caused" in flat:
+        tested, logit = features.lift.channels, flat["logit_caused"]
+        association[:, tested] = np.exp(-logit) / doubt[:, tested]  # which is of what is caused
+        caused = np.ones((count, channels))
+        caused[:, tested] = 1.0 / (1.0 + np.exp(-logit))
+        channel_effect *= caused
+        effect *= caused[:, features.unit_channel]
     return posterior
 
 
@@ -150,17 +157,6 @@ def _chosen(tree: Any, draws: int) -> dict[str, FloatArray]:
     total = len(flat["log_effect_shape"])
     chosen = np.linspace(0, total - 1, min(draws, total)).round().astype(np.int64)
     return {name: values[chosen] for name, values in flat.items()}
-
-
-def _kernels(flat: dict[str, FloatArray], features: Features) -> tuple[FloatArray, FloatArray]:
-    """Weights of each channel's kernel, and the associations of those that were tested."""
-    rise = 1.0 / (1.0 + np.exp(-flat["kernel_rise"]))
-    weights = bump_weights(flat["kernel_log_peak"], np.exp(flat["kernel_log_width"]), rise)
-    channels = len(features.channels)
-    strength = np.exp(flat["log_effect"][:, len(fitted_units(features)) :])
-    association = np.zeros((len(weights), channels, KERNELS))
-    association[:, features.lift.channels] = strength[:, :, None] * weights[:, channels:]
-    return weights[:, :channels], association
 
 
 def _unit_risk(features: Features, posterior: Posterior) -> FloatArray:

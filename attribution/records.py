@@ -71,6 +71,4 @@ def name_campaigns(gates: Gates, journeys: Journeys) -> None:
     for name, parameter in gates.summary["worst"].items():
         if parameter.startswith("log_effect["):
             place = int(parameter.partition("[")[2].rstrip("]"))
-            units = journeys.units
-            unit = " / ".join(units[place]) if place < len(units) else "association"
-            gates.summary["worst"][name] = f"log_effect[{unit}]"
+            gates.summary["worst"][name] = f"log_effect[{' / '.join(journeys.units[place])}]"

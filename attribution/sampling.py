@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.features import Features
-from attribution.lift import with_associations
 from attribution.model import DIMS, Priors, centres, coordinates, variables
 
 __all__ = ["Gates", "Progress", "Sampling", "Say", "sample"]
@@ -137,7 +136,6 @@ def _compiled(features: Features, priors: Priors) -> Any:
     from attribution.inputs import build_inputs
     from attribution.places import find_frame, framed_density, from_frame
 
-    features = with_associations(features)
     inputs = build_inputs(features, priors)
     sizes = variables(features)
     bounds = np.cumsum([0, *sizes.values()])

@@ -111,8 +111,7 @@ def _parameters(tree: Any, campaigns: tuple[str, ...]) -> Iterator[tuple[str, Fl
 
 def _named(name: str, label: str, size: int, campaigns: tuple[str, ...]) -> str:
     if name == "log_effect" and campaigns:
-        place = int(label)  # those past the campaigns are of associations
-        return f"log_effect[{campaigns[place] if place < len(campaigns) else 'association'}]"
+        return f"log_effect[{campaigns[int(label)]}]"
     return name if size == 1 and label == "0" else f"{name}[{label}]"
 
 

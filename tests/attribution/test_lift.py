@@ -5,6 +5,7 @@ from datetime import date
 
 import numpy as np
 import pytest
+import xarray
 
 from attribution.credit import bayesian_credit
 from attribution.evidence import added_in_tests
@@ -12,9 +13,10 @@ from attribution.expected import expected, log_rates, measure
 from attribution.experiments import LiftTests, load_lift_tests
 from attribution.features import build_features
 from attribution.journeys import US_PER_DAY
-from attribution.kernels import KERNELS, exposure
-from attribution.lift import with_associations
-from attribution.model import fitted_units, variables
+from attribution.kernels import exposure
+from attribution.lift import without_tests
+from attribution.model import variables
+from attribution.posterior import STRUCTURAL_DOUBT, thinned
 from bizops.database import connect
 
 from .conftest import microseconds, query
@@ -78,10 +80,9 @@ def journeys():
     )
 
 
-def with_association(features, posterior, channel):
-    strength = np.random.default_rng(1).gamma(1.0, 0.02, (len(posterior), KERNELS))
+def with_association(posterior, channel):
     association = np.zeros_like(posterior.association)
-    association[:, channel] = strength
+    association[:, channel] = np.random.default_rng(1).gamma(1.0, 2.0, len(posterior))
     return replace(posterior, association=association)
 
 
@@ -119,35 +120,39 @@ def test_what_a_test_should_find_is_what_its_touches_add(journeys):
         assert found[:, number] == pytest.approx(total, rel=1e-6)
 
 
-def test_tested_channels_have_an_association(journeys):
+def test_a_share_of_what_goes_with_a_tested_channel_is_caused(journeys):
+    """The whole stays as it is, whatever the share; an untested channel's is all caused."""
     features = build_features(journeys)
-    extended = with_associations(features)
-    channels, units = len(features.channels), len(features.unit_channel)
     assert features.lift.channels.tolist() == [0, 2]  # event, search
-    assert extended.channels[channels:] == ("event (association)", "search (association)")
-    assert fitted_units(extended)[-2:].tolist() == [units, units + 1]
-    assert np.all(np.diff(extended.row_conversion) >= 0)
-    for place, channel in enumerate(features.lift.channels):
-        for of_row, values, axis in (
-            (features.row_unit, features.kernels, 0),
-            (features.exposure_unit, features.exposures, 2),
-        ):
-            theirs = features.unit_channel[of_row] == channel
-            more, unit = (
-                (extended.kernels, extended.row_unit)
-                if axis == 0
-                else (extended.exposures, extended.exposure_unit)
-            )
-            once = np.compress(unit == units + place, more, axis=axis).sum(axis=axis)
-            assert once == pytest.approx(np.compress(theirs, values, axis=axis).sum(axis=axis))
-    assert variables(features)["kernel_log_peak"] == channels + 2
-    assert variables(features)["log_channel_effect"] == channels
+    assert variables(features)["logit_caused"] == 2
+    assert "logit_caused" not in variables(without_tests(features))
+    logit = np.array([[-2.0, 1.0], [0.5, -30.0]])
+    drawn = {
+        name: ((*"cd", f"{name} of"), np.random.default_rng(size).normal(-1, 0.3, (1, 2, size)))
+        for name, size in variables(features).items()
+    } | {"logit_caused": ((*"cd", "tested"), logit[None])}
+    found = thinned({"posterior": xarray.Dataset(drawn)}, features, seed=1)
+    del drawn["logit_caused"]
+    whole = thinned({"posterior": xarray.Dataset(drawn)}, without_tests(features), seed=1)
+    caused = np.ones((2, len(features.channels)))
+    caused[:, features.lift.channels] = 1 / (1 + np.exp(-logit))
+    of = features.unit_channel
+    assert found.effect == pytest.approx(whole.effect * caused[:, of])
+    assert found.channel_effect == pytest.approx(whole.channel_effect * caused)
+    assert not found.association[:, 1].any()
+    # what is left is not doubted with the effects
+    of = of[of != 1]
+    left = found.effect * (1 + found.association)[:, features.unit_channel] - found.effect
+    left = left[:, features.unit_channel != 1] / (1 - caused[:, of])
+    off = left / whole.effect[:, features.unit_channel != 1]
+    assert (np.ptp(off[:, of == 2], axis=1) < 1e-9).all()
+    assert 0.01 < np.abs(np.log(off)).max() < 5 * STRUCTURAL_DOUBT
 
 
 def test_what_goes_with_a_touch_uncaused_is_the_baselines(journeys):
     features = build_features(journeys)
     plain = plausible(features, draws=5)
-    tied = with_association(features, plain, 2)
+    tied = with_association(plain, 2)
     unit = journeys.touches.unit
     before, _ = bayesian_credit(features, unit, plain)
     credit, draws = bayesian_credit(features, unit, tied)
@@ -164,20 +169,18 @@ def test_the_rate_and_its_integral_hold_the_association(journeys):
     """A rate at conversions and what it adds up to move by the same terms."""
     features = build_features(journeys)
     plain = plausible(features, draws=5)
-    tied = with_association(features, plain, 2)
+    tied = with_association(plain, 2)
     rates, more = (np.exp(log_rates(features, of)) for of in (plain, tied))
-    rows = features.unit_channel[features.row_unit] == 2
-    terms = np.einsum("rb,db->dr", features.kernels[rows], tied.association[:, 2])
-    count = len(features.state)
-    added = np.array([np.bincount(features.row_conversion[rows], t, count) for t in terms])
-    added *= tied.state[:, features.state] * tied.activity[:, features.activity]
+    only = replace(plain, effect=plain.effect * (features.unit_channel == 2), baseline=1e-300
+                   * plain.baseline)  # fmt: skip
+    added = np.exp(log_rates(features, only)) * tied.association[:, 2, None]
     assert more - rates == pytest.approx(added)
     whole = np.zeros(len(features.spells.account), dtype=np.int64)
     cells = measure(journeys, features, features.spells, whole, 1)
-    integrals = [expected(cells, of, features.unit_channel)[:, 0] for of in (plain, tied)]
-    risk = features.exposures[:, :, features.unit_channel[features.exposure_unit] == 2].sum(axis=2)
-    by_hand = np.einsum("skb,db,ds,dk->d", risk, tied.association[:, 2], tied.state, tied.activity)
-    assert integrals[1] - integrals[0] == pytest.approx(by_hand)
+    before, after, theirs = (
+        expected(cells, of, features.unit_channel)[:, 0] for of in (plain, tied, only)
+    )
+    assert after - before == pytest.approx(theirs * tied.association[:, 2])
 
 
 def test_tests_are_read_as_they_are_stored(database_url):

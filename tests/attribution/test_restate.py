@@ -59,8 +59,7 @@ def a_posterior(work, features, journeys):
         synergy=random.normal(0.0, 0.5, (DRAWS, len(features.contexts.first), shape)),
         first=features.contexts.first,
         season=random.normal(0.0, 0.2, (DRAWS, features.calendar.shape[1])),
-        association=random.gamma(2.0, 0.01, (DRAWS, shape, KERNELS))
-        * (np.arange(shape) == 0)[:, None],
+        association=random.gamma(2.0, 0.5, (DRAWS, shape)) * (np.arange(shape) == 0),
         channel_effect=random.gamma(2.0, 0.05, (DRAWS, shape)),
         effect_shape=random.gamma(2.0, 0.5, DRAWS),
     )

@@ -88,7 +88,7 @@ def plausible(features, draws=30, seed=5, spread=1.0):
         saturation=around(0.2, channels),
         synergy=spread * random.normal(0, 0.3, (draws, len(features.contexts.first), channels)),
         first=features.contexts.first,
-        association=np.zeros((draws, channels, KERNELS)),
+        association=np.zeros((draws, channels)),
         season=spread * random.normal(0, 0.2, (draws, features.calendar.shape[1])),
         channel_effect=around(effect, channels),
         effect_shape=around(1.0),
