@@ -212,9 +212,8 @@ def summed_exposures(
     counts = np.bincount(spells.account, minlength=len(journeys.account_ids))
     offset = np.cumsum(counts) - counts
     pairs = np.cumsum(counts[touches.account])
-    codes = [np.zeros(0, dtype=np.int64)]
-    sums = [np.zeros((0, KERNELS), dtype=np.float32)]
-    begin = 0
+    parts = [(np.zeros(0, dtype=np.int64), np.zeros((0, KERNELS), dtype=np.float32))]
+    begin = waiting = 0
     while begin < len(touches):
         done = pairs[begin - 1] if begin else 0
         end = max(int(np.searchsorted(pairs, done + CHUNK, side="right")), begin + 1)
@@ -228,15 +227,22 @@ def summed_exposures(
         touch, spell = touch[before], spell[before]
         kernel = _exposure_of_pairs(journeys, spells, touch, spell)
         distinct, row = np.unique(like(touch, spell), return_inverse=True)
-        codes.append(distinct)
-        sums.append(row_sums(kernel, row, len(distinct)))
+        parts.append((distinct, row_sums(kernel, row, len(distinct))))
         begin = end
-    distinct, row = np.unique(np.concatenate(codes), return_inverse=True)
-    every = np.concatenate(sums)
-    sums.clear()
-    total = row_sums(every, row, len(distinct))
+        waiting += len(distinct)
+        if waiting > max(len(parts[0][0]), CHUNK):  # what is like what is not there twice for long
+            parts, waiting = [_joined_sums(parts)], 0
+    distinct, total = _joined_sums(parts)
     kept = total.any(axis=1)
     return (distinct, total) if kept.all() else (distinct[kept], total[kept])
+
+
+def _joined_sums(parts: list[tuple[IntArray, SingleArray]]) -> tuple[IntArray, SingleArray]:
+    """Of several parts with codes and sums, one with each code once; the parts are let go."""
+    distinct, row = np.unique(np.concatenate([code for code, _ in parts]), return_inverse=True)
+    every = np.concatenate([sums for _, sums in parts])
+    parts.clear()
+    return distinct, row_sums(every, row, len(distinct))
 
 
 def _exposure_of_pairs(
