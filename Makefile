@@ -29,6 +29,7 @@ bench: setup  ## stream and model beside their peers, and how both scale; takes 
 	@$(BIN)/python -m benchmarks.rivals
 	@$(BIN)/python -m benchmarks.scale
 	@$(BIN)/python -m benchmarks.truth
+	@$(BIN)/python -m benchmarks.placebo
 	@$(BIN)/python -m benchmarks.calibration
 
 soak: setup  ## the long form of the fault tests: 200 faults over 5 million events
