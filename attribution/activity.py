@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from attribution.journeys import US_PER_DAY, Journeys
 from attribution.risk import Spells
 
-__all__ = ["TICKS_DAYS", "activity_at", "cut_by_activity"]
+__all__ = ["activity_at", "cut_by_activity"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-TICKS_DAYS = np.r_[10.0 * np.r_[1:37], 15.0 * np.r_[25:49], 30.0 * np.r_[25:49]]
+TICKS_US = US_PER_DAY * np.r_[10 * np.r_[1:37], 15 * np.r_[25:49], 30 * np.r_[25:49]]
 """Ages of an account at which it is looked at; each stands until the next.
 
 A touch that is not looked at yet would pass for the cause of what its account was apt to anyway.
@@ -55,7 +55,7 @@ def cut_by_activity(journeys: Journeys, spells: Spells) -> tuple[FloatArray, Spe
     if not len(some) or np.ptp(some) == 0:
         return np.zeros(1), spells, np.zeros(accounts, dtype=np.int64)
     levels, bins, last = _binned(z, _edges(some))
-    return levels, _cut(spells, _ticks(journeys, slice(None)), bins), last
+    return levels, _cut(spells, journeys.started_us, bins), last
 
 
 def activity_at(activity: FloatArray, levels: FloatArray, now: FloatArray) -> FloatArray:
@@ -76,12 +76,6 @@ def activity_at(activity: FloatArray, levels: FloatArray, now: FloatArray) -> Fl
     return np.asarray(np.exp(np.log(activity) @ curve.T @ np.vstack((now, now**2))))
 
 
-def _ticks(journeys: Journeys, accounts: slice) -> IntArray:
-    """When accounts are looked at, shape ``(account, look)``."""
-    ticks = (TICKS_DAYS * US_PER_DAY).astype(np.int64)
-    return np.asarray(journeys.started_us[accounts, None] + ticks)
-
-
 def _log_relative(journeys: Journeys, until: IntArray) -> NDArray[np.float32]:
     """``z`` from each look on, shape ``(account, look)``; NaN of those after ``until``.
 
@@ -89,23 +83,22 @@ def _log_relative(journeys: Journeys, until: IntArray) -> NDArray[np.float32]:
     """
     account, time = _counted(journeys, until)
     expected = _Expected(journeys, until, account, time)
-    last = np.minimum(_ticks(journeys, slice(None))[:, -1:], until[:, None])
-    early = time < last[account, 0]
-    count = np.bincount(account[early], minlength=len(until))
-    mean = expected.until(last, slice(None))[:, 0]
+    last = np.minimum(journeys.started_us + TICKS_US[-1], until)
+    count = np.bincount(account[time < last[account]], minlength=len(until))
+    mean = expected.until(last[:, None], slice(None))[:, 0]
     excess = ((count - mean) ** 2 - mean).sum()
     shape = np.clip((mean**2).sum() / max(excess, 1e-9), LEAST_SPREAD, MOST_SPREAD)
 
-    looks = len(TICKS_DAYS)
+    looks = len(TICKS_US)
     z = np.empty((len(until), looks), dtype=np.float32)
     for begin in range(0, len(until), CHUNK):
         those = slice(begin, min(begin + CHUNK, len(until)))
         row = slice(*np.searchsorted(account, (those.start, those.stop)))
-        age = (time[row] - journeys.started_us[account[row]]) / US_PER_DAY
-        cell = (account[row] - begin) * (looks + 1) + np.searchsorted(TICKS_DAYS, age, side="right")
+        age = time[row] - journeys.started_us[account[row]]
+        cell = (account[row] - begin) * (looks + 1) + np.searchsorted(TICKS_US, age, side="right")
         seen = np.bincount(cell, minlength=(those.stop - begin) * (looks + 1))
         seen = np.cumsum(seen.reshape(-1, looks + 1)[:, :-1], axis=1)
-        ticks = _ticks(journeys, those)
+        ticks = journeys.started_us[those, None] + TICKS_US
         known = np.log((seen + shape) / (expected.until(ticks, those) + shape))
         z[those] = np.where(ticks < until[those, None], known, np.nan)
     return z
@@ -186,20 +179,20 @@ def _binned(
     return sums[used] / count[used], bins, bins[:, -1].astype(np.int64)
 
 
-def _cut(spells: Spells, ticks: IntArray, bins: NDArray[np.int8]) -> Spells:
+def _cut(spells: Spells, started_us: IntArray, bins: NDArray[np.int8]) -> Spells:
     """Each spell as the parts in which its account's bin is one.
 
     Parameters
     ----------
-    ticks, bins
-        When accounts are looked at, ``(account, look)``, and their bin before the first look and
-        from each on, ``(account, 1 + look)``.
+    started_us, bins
+        When accounts begin, ``(account,)``, and their bin before the first look and from each on,
+        ``(account, 1 + look)``.
     """
     never = np.iinfo(np.int64).max
     changes = np.diff(bins, axis=1, prepend=np.int8(-1)) != 0
     owner, look = np.nonzero(changes)
     count = changes.sum(axis=1)
-    begins = np.where(look > 0, ticks[owner, look - 1], -never)
+    begins = np.where(look > 0, started_us[owner] + TICKS_US[look - 1], -never)
     ends = np.where(np.diff(owner, append=-1) == 0, np.append(begins[1:], never), never)
 
     row = np.repeat(np.arange(len(spells.account)), count[spells.account])
