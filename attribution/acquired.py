@@ -2,7 +2,7 @@
 
 Each customer was acquired by one cause of its first ``new`` deal: a campaign, or none (the
 baseline). Which one is not known, so in each posterior draw it is drawn from the deal's shares.
-Losses are Poisson in the years of being a customer, their rates Gamma around the rate of all, as
+Losses are Poisson in the years of whole terms, their rates Gamma around the rate of all, as
 unlike each other as the data say: a group of few customers is close to all. Amounts are as in
 :mod:`attribution.customers`.
 """
@@ -138,7 +138,7 @@ def worth_by(
             return np.bincount(of, values, minlength=groups)
 
         count[d] = summed(np.ones(len(customers)))
-        lost[d], years[d] = summed(customers.lost), summed(customers.years)
+        lost[d], years[d] = summed(customers.lost), summed(customers.term_years)
         weight = random.exponential(size=len(customers))
         prior = random.gamma(PRIOR_CUSTOMERS)
         first[d] = _drawn_to_all(summed(weight * amounts), summed(weight * known), prior)

@@ -38,8 +38,11 @@ class Customers:
 
     Attributes
     ----------
-    lost, years
-        How often each was lost, in how many years of being a customer.
+    lost, term_years
+        How often each was lost, in how many years of whole terms: nobody can be lost in one that
+        runs.
+    years
+        Of being a customer, whether a term has ended or not.
     first_deal
         The run's conversion that made it one; None where it knows of none.
     first_iacv
@@ -51,6 +54,7 @@ class Customers:
     account_ids: NDArray[np.object_]
     segment: NDArray[np.object_]
     lost: FloatArray
+    term_years: FloatArray
     years: FloatArray
     first_deal: NDArray[np.object_]
     first_iacv: FloatArray
@@ -66,17 +70,18 @@ def load_customers(
     """Read all customers, with the first deals of a run."""
     values = {"run_id": run_id, "data_until": data_until, "currency": currency}
     rows = ask(connection, "customers", values)
-    columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * 7
-    texts = [np.array(column, dtype=object) for column in (columns[0], columns[1], columns[4])]
-    numbers = [np.array(columns[place], dtype=np.float64) for place in (2, 3, 5, 6)]
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * 8
+    texts = [np.array(column, dtype=object) for column in (columns[0], columns[1], columns[5])]
+    numbers = [np.array(columns[place], dtype=np.float64) for place in (2, 3, 4, 6, 7)]
     return Customers(
         account_ids=texts[0],
         segment=texts[1],
         lost=numbers[0],
-        years=numbers[1],
+        term_years=numbers[1],
+        years=numbers[2],
         first_deal=texts[2],
-        first_iacv=numbers[2],
-        expanded_by=numbers[3],
+        first_iacv=numbers[3],
+        expanded_by=numbers[4],
     )
 
 
@@ -95,14 +100,14 @@ def retention_years(
 ) -> FloatArray | None:
     """Draws of the average retention, 1 / churn rate; None where nobody was lost yet.
 
-    Losses are Poisson in the years of being a customer; with a flat prior of their rate the mean
+    Losses are Poisson in the years of whole terms; with a flat prior of their rate the mean
     retention is years / losses, as reports have it.
 
     Returns
     -------
     In years, shape ``(draw,)``.
     """
-    lost, years = customers.lost.sum(), customers.years.sum()
+    lost, years = customers.lost.sum(), customers.term_years.sum()
     if not lost or not years:
         return None
     return np.asarray(years / random.gamma(lost + 1.0, 1.0, draws))

@@ -139,13 +139,19 @@ def thinned(tree: Any, features: Features, *, seed: int, draws: int = CREDIT_DRA
     rate = shape / channel_effect[:, channel] + risk
     effect[:, unseen] = random.gamma(shape, 1.0, risk.shape) / rate
     if "logit_caused" in flat:
-        tested, logit = features.lift.channels, flat["logit_caused"]
-        association[:, tested] = np.exp(-logit) / doubt[:, tested]  # which is of what is caused
-        caused = np.ones((count, channels))
-        caused[:, tested] = 1.0 / (1.0 + np.exp(-logit))
-        channel_effect *= caused
-        effect *= caused[:, features.unit_channel]
+        _share(posterior, features, flat["logit_caused"], doubt)
     return posterior
+
+
+def _share(posterior: Posterior, features: Features, logit: FloatArray, doubt: FloatArray) -> None:
+    """Part what goes with tested channels' touches into what they cause and the rest, in place."""
+    tested = features.lift.channels
+    caused = np.ones_like(posterior.channel_effect)
+    caused[:, tested] = 1.0 / (1.0 + np.exp(-logit))
+    posterior.channel_effect[:] *= caused
+    posterior.effect[:] *= caused[:, features.unit_channel]
+    # the rest has no part in the doubt of effects, which it is relative to
+    posterior.association[:, tested] = np.exp(-logit) / doubt[:, tested]
 
 
 def _chosen(tree: Any, draws: int) -> dict[str, FloatArray]:

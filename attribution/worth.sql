@@ -92,43 +92,9 @@ where run_id = %(run_id)s and kind = %(kind)s and currency = %(currency)s
 order by conversion_id
 
 -- name: customers
--- Each customer: segment, how often lost in how many years of being one, its first new deal, and
--- what it expanded by. A customer is observed from the first revenue that is no loss to the churn,
--- or to the end of the data; who comes back is observed anew.
-with counted as (
-    select
-        account_id,
-        occurred_at,
-        kind,
-        count(*) filter (where kind = 'churn') over (
-            partition by account_id order by occurred_at, event_id
-            rows between unbounded preceding and 1 preceding
-        ) as times_lost
-    from stream.revenue
-),
-spells as (
-    select
-        account_id,
-        min(occurred_at) filter (where kind <> 'churn') as since,
-        max(occurred_at) filter (where kind = 'churn') as lost_at
-    from counted
-    group by account_id, times_lost
-),
-stayed as (
-    select
-        account_id,
-        count(lost_at) as lost,
-        sum(
-            greatest(
-                0,
-                extract(epoch from coalesce(lost_at, %(data_until)s::timestamptz) - since)
-            )
-        ) / (365.25 * 86400) as years
-    from spells
-    where since is not null
-    group by account_id
-),
-first_deals as (
+-- Each customer: segment, how often lost in how many years of whole terms, years of being one, its
+-- first new deal, and what it expanded by.
+with first_deals as (
     select distinct on (account_id) account_id, conversion_id, iacv, currency
     from attribution.conversions
     where run_id = %(run_id)s and kind = 'new'
@@ -150,11 +116,12 @@ select
     s.account_id,
     coalesce(g.segment, 'unknown'),
     s.lost::float8,
-    s.years::float8,
+    s.term_years,
+    s.years,
     f.conversion_id,
     case when f.currency = %(currency)s then f.iacv::float8 end,
     coalesce(e.iacv, 0)::float8
-from stayed s
+from stream.customer_years(%(data_until)s::timestamptz) s
 left join segments g using (account_id)
 left join first_deals f using (account_id)
 left join expanded e using (account_id)

@@ -230,7 +230,10 @@ def roi_above_one(
         (seen.spend is None, "no spend was recorded"),
         (seen.spend is not None and seen.spend <= 0, "the spend recorded is not above zero"),
         (margin is None, "no margin was given"),
-        (not retention.churned, "no customer was ever lost, so that retention is not known"),
+        (
+            not retention.churned,
+            "no customer was lost in a whole term yet, so that retention is not known",
+        ),
         (seen.iacv_draws is None, "there are no posterior draws"),
     )
     unknown = next((reason for holds, reason in reasons if holds), None)

@@ -240,39 +240,9 @@ from credited
 where day between %(first_day)s and %(last_day)s
 
 -- name: retention
--- Customers lost, and the years for which customers were observed: from the first revenue that is
--- no loss to the churn, or to the end of the data; who comes back is a customer anew.
-with counted as (
-    select
-        account_id,
-        occurred_at,
-        kind,
-        count(*) filter (where kind = 'churn') over (
-            partition by account_id order by occurred_at, event_id
-            rows between unbounded preceding and 1 preceding
-        ) as times_lost
-    from stream.revenue
-),
-spells as (
-    select
-        min(occurred_at) filter (where kind <> 'churn') as since,
-        max(occurred_at) filter (where kind = 'churn') as lost_at
-    from counted
-    group by account_id, times_lost
-)
-select
-    count(lost_at)::float8,
-    coalesce(
-        sum(
-            greatest(
-                0,
-                extract(epoch from coalesce(lost_at, %(data_until)s::timestamptz) - since)
-            )
-        ) / (365.25 * 86400),
-        0
-    )::float8
-from spells
-where since is not null
+-- Customers lost, and the years of whole terms in which they could be.
+select coalesce(sum(lost), 0)::float8, coalesce(sum(term_years), 0)::float8
+from stream.customer_years(%(data_until)s::timestamptz)
 
 -- name: account_names
 -- The newest name of each account that was given one.

@@ -39,7 +39,8 @@ def customers_of(lost, years, first, expanded):
     return Customers(
         account_ids=np.arange(count).astype(str).astype(object),
         segment=np.full(count, "smb", dtype=object),
-        lost=np.array(lost, float), years=np.array(years, float),
+        lost=np.array(lost, float), term_years=np.array(years, float),
+        years=np.array(years, float),
         first_deal=np.arange(count).astype(str).astype(object),
         first_iacv=np.array(first, float), expanded_by=np.array(expanded, float),
     )  # fmt: skip
@@ -52,7 +53,8 @@ def test_customers_are_those_of_reports(tiny):
         ((lost, years),) = ask(connection, "retention", {"data_until": run.data_until})
     assert found.account_ids.tolist() == ["acme", "bolt", "coda"]
     assert found.lost.tolist() == [0, 1, 0]
-    assert (found.lost.sum(), found.years.sum()) == pytest.approx((lost, years))
+    assert (found.lost.sum(), found.term_years.sum()) == pytest.approx((lost, years))
+    assert found.term_years == pytest.approx([11 / 12, 181 / 365.25, 11 / 12])
     assert found.years == pytest.approx(np.array([365, 181, 365]) / 365.25)
     assert found.first_deal.tolist() == ["r1", "r2", None]
     assert found.first_iacv[:2].tolist() == [1000, 500]
@@ -151,7 +153,9 @@ def test_customers_of_each_group_add_up(tiny, monkeypatch):
             customers_worth(connection, "x")
     for rows in by.values():
         assert sum(row["customers"]["mean"] for row in rows) == pytest.approx(3)
-        assert sum(row["years"]["mean"] for row in rows) == pytest.approx(911 / 365.25)
+        assert sum(row["years"]["mean"] for row in rows) == pytest.approx(
+            2 * 11 / 12 + 181 / 365.25
+        )
         assert sum(row["lost"]["mean"] for row in rows) == pytest.approx(1)
         assert all(row["ltv"]["low"] <= row["ltv_50"]["low"] for row in rows if row["ltv"])
     assert {row["channel"] for row in by["channel"]} == {

@@ -14,7 +14,7 @@ from warehouse.report import Report, report
 
 from .conftest import execute
 
-YEARS = (365 + 365 + 181) / 365.25  # of being customers, in tiny.sql; one was lost
+YEARS = 2 * 11 / 12 + 181 / 365.25  # of whole months as customers, in tiny.sql; one was lost
 
 CARRIED = """
 insert into stream.touches (
@@ -211,7 +211,10 @@ def test_why_it_is_not_known_is_said(tiny_database):
     assert why(margin=0.8, model="linear") == "there are no posterior draws"
     assert why(margin=0.8, by="account") == "no spend was recorded"
     execute(tiny_database, "delete from stream.revenue where kind = 'churn'")
-    assert why(margin=0.8) == "no customer was ever lost, so that retention is not known"
+    assert (
+        why(margin=0.8)
+        == "no customer was lost in a whole term yet, so that retention is not known"
+    )
     execute(tiny_database, "update stream.spend set amount = 0")
     assert why(margin=0.8) == "the spend recorded is not above zero"
 

@@ -16,8 +16,9 @@ from warehouse.side_by_side import side_by_side
 
 from .conftest import CREDITED_SINCE, execute
 
-# customers: acme and coda 2026-01-11 to 2027-01-11, bolt 2026-02-11 to its churn 2026-08-11
-RETENTION_YEARS = (365 + 365 + 181) / 365.25 / 1
+# customers by the month: acme and coda 2026-01-11 to 2027-01-11, eleven whole months and half of
+# one in which a loss may still be told; bolt 2026-02-11 to its churn 2026-08-11
+RETENTION_YEARS = (2 * 11 / 12 + 181 / 365.25) / 1
 
 
 def ask(database_url: str, credit_rows=None, **question) -> Report:

@@ -42,15 +42,15 @@ insert into stream.opportunities (
 -- 1,150 in all: 1,700 of conversions, and 550 lost
 insert into stream.revenue (
     event_id, source, received_at, content_hash, occurred_at, day_only, account_id, kind, iacv,
-    currency, properties
+    currency, term_months, properties
 ) values
-    ('r1', 'test', '2026-01-11Z', '', '2026-01-11Z', false, 'acme', 'new', 1000, 'USD', '{}'),
-    ('r2', 'test', '2026-02-11Z', '', '2026-02-11Z', false, 'bolt', 'new', 500, 'USD', '{}'),
-    ('r3', 'test', '2026-03-01Z', '', '2026-03-01Z', true, 'acme', 'expansion', 200, 'USD', '{}'),
-    ('r4', 'test', '2026-08-11Z', '', '2026-08-11Z', false, 'bolt', 'churn', -500, 'USD', '{}'),
-    ('r5', 'test', '2026-01-11Z', '', '2026-01-11Z', false, 'coda', 'renewal', 0, 'USD', '{}'),
+    ('r1', 'test', '2026-01-11Z', '', '2026-01-11Z', false, 'acme', 'new', 1000, 'USD', 1, '{}'),
+    ('r2', 'test', '2026-02-11Z', '', '2026-02-11Z', false, 'bolt', 'new', 500, 'USD', 1, '{}'),
+    ('r3', 'test', '2026-03-01Z', '', '2026-03-01Z', true, 'acme', 'expansion', 200, 'USD', null, '{}'),
+    ('r4', 'test', '2026-08-11Z', '', '2026-08-11Z', false, 'bolt', 'churn', -500, 'USD', null, '{}'),
+    ('r5', 'test', '2026-01-11Z', '', '2026-01-11Z', false, 'coda', 'renewal', 0, 'USD', 1, '{}'),
     ('r6', 'test', '2026-02-15Z', '', '2026-02-15Z', false, 'coda', 'contraction', -50, 'USD',
-        '{}');
+        null, '{}');
 insert into stream.spend (
     event_id, source, received_at, content_hash, kafka_offset, date, campaign_id, channel, amount,
     currency
