@@ -5,7 +5,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -110,6 +110,9 @@ def exclusive(
             cursor.execute(QUERIES["fail_interrupted"])
         yield
     finally:
+        # that a connection was closed the server notices a moment later: the next may have asked
+        with suppress(psycopg2.Error), connection.cursor() as cursor:
+            cursor.execute("select pg_advisory_unlock_all()")
         connection.close()
 
 

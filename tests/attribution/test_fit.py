@@ -173,6 +173,12 @@ def test_bad_draws_are_not_published(small, monkeypatch):
     ) == [(0,)]
 
 
+def test_the_next_run_need_not_wait_for_the_server_to_notice_that_one_ended(settings):
+    for _ in range(300):
+        with exclusive(settings.database_url):
+            pass
+
+
 def test_a_failure_while_writing_leaves_nothing(small, monkeypatch):
     monkeypatch.setattr(
         "attribution.publish.publish_run", lambda *_, **__: (_ for _ in ()).throw(OSError("full"))
