@@ -1,8 +1,9 @@
 """How long attribution takes from PostgreSQL to published credit, by size, and its memory.
 
     python -m benchmarks.scale                      # a million touches, 5,000 conversions
-    python -m benchmarks.scale --times 10           # ten times the touches at the same conversions
-    python -m benchmarks.scale --conversions 100000 --campaigns 500 --touches 6000000
+    python -m benchmarks.scale --times 10           # ten times the accounts, as many conversions
+    python -m benchmarks.scale --touched 34.5       # as many accounts, ten times as often touched
+    python -m benchmarks.scale --conversions 100000 --campaigns 500 --touched 1
 
 The world is the additive one of ``benchmarks.worlds`` with more campaigns. Its events take the
 product's way: published to Kafka, stored by the stream, and read by ``bizops attribute``. Services
@@ -23,14 +24,15 @@ from benchmarks.worlds.events import world_events
 from benchmarks.worlds.spec import WORLDS
 from benchmarks.worlds.world import World, make_world
 
-TOUCHES_PER_CONVERSION = 58  # of the additive world, about
+TOUCHED = 3.45
+"""Makes a million touches of 5,000 conversions; the additive world has 58 for each."""
 
 
 def main() -> None:
     options = _options()
     home = Path(tempfile.mkdtemp(prefix="bizops-scale-"))
     lines = home / "events.jsonl"
-    size = (options.touches * options.times, options.conversions, options.campaigns)
+    size = (options.conversions, options.campaigns, options.times, options.touched)
     # in a process of its own: a child begins with the peak memory of whoever starts it
     make = multiprocessing.Process(target=write_events, args=(lines, *size))
     make.start()
@@ -53,9 +55,11 @@ def main() -> None:
             shutil.rmtree(home, ignore_errors=True)
 
 
-def write_events(lines: Path, touches: int, conversions: int, campaigns: int) -> None:
+def write_events(
+    lines: Path, conversions: int, campaigns: int, times: float, touched: float
+) -> None:
     """The world of that size as events, JSON lines."""
-    world = scaled(touches, conversions, campaigns)
+    world = scaled(conversions, campaigns, times, touched)
     with lines.open("wb") as file:
         file.writelines(event.to_json() + b"\n" for event in world_events(world))
     print(
@@ -65,12 +69,12 @@ def write_events(lines: Path, touches: int, conversions: int, campaigns: int) ->
     )
 
 
-def scaled(touches: int, conversions: int, campaigns: int) -> World:
+def scaled(conversions: int, campaigns: int, times: float, touched: float) -> World:
     """An additive world of about that size; its truth, which nobody asks for, is of one redraw."""
-    more = touches / (TOUCHES_PER_CONVERSION * conversions)
+    additive = WORLDS["additive"]
     WORLDS["scale"] = replace(
-        WORLDS["additive"], campaigns=campaigns, touch_scale=round(more, 2),
-        size_spread=0.8,
+        additive, campaigns=campaigns, touch_scale=touched, size_spread=0.8,
+        conversion_rate=additive.conversion_rate / times,
     )  # fmt: skip
     return make_world("scale", 1, conversions, redraws=1)
 
@@ -81,9 +85,11 @@ def _options() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--touches", type=int, default=1_000_000)
-    parser.add_argument("--times", type=int, default=1, help="so many times the touches")
     parser.add_argument("--conversions", type=int, default=5_000)
+    parser.add_argument("--times", type=float, default=1, help="so many times the accounts")
+    parser.add_argument(
+        "--touched", type=float, default=TOUCHED, help="so many times the world's touches of each"
+    )
     parser.add_argument("--campaigns", type=int, default=200)
     parser.add_argument("--keep", action="store_true", help="leave the services and data")
     return parser.parse_args()
