@@ -95,8 +95,9 @@ def placebo(journeys: Journeys, channel: IntArray, left_out: BoolArray | None = 
 class _Known:
     """Touches but for those that open an account's history, and accounts; times in days.
 
-    ``pair_touch`` follows ``pair_source`` at a lag in bin ``pair_lag``, on the same account and of
-    another channel. ``risk`` is for how much of each lag touches of a channel were looked at.
+    ``pair_touch`` follows a touch of another channel on the same account; ``pair_source`` says of
+    which, and in which bin of lags, ``channel * LAGS + lag``. ``risk`` is for how much of each lag
+    touches of a channel were looked at.
     """
 
     account: IntArray
@@ -110,9 +111,8 @@ class _Known:
     segment: IntArray
     alive: FloatArray
     busy: FloatArray
-    pair_touch: IntArray
-    pair_source: IntArray
-    pair_lag: IntArray
+    pair_touch: NDArray[np.int32]
+    pair_source: NDArray[np.int32]
     risk: FloatArray
 
     def day(self, at: FloatArray) -> IntArray:
@@ -149,7 +149,7 @@ def _known(journeys: Journeys, channel: IntArray, left_out: BoolArray | None) ->
     days = int(np.ceil(end - first_day)) + 1
     alive = np.zeros((len(journeys.segments), days))
     np.add.at(alive, (journeys.segment, np.clip(start - first_day, 0, days - 1).astype(int)), 1.0)
-    touch, source, lag = _pairs(account, of_channel, at)
+    touch, source = _pairs(account, of_channel, at)
     channels = int(channel.max(initial=-1)) + 1
     left = end - at
     risk = [
@@ -158,14 +158,19 @@ def _known(journeys: Journeys, channel: IntArray, left_out: BoolArray | None) ->
     ]
     known = _Known(
         account, of_channel, at, first_day, days, start, first, end, journeys.segment,
-        np.cumsum(alive, axis=1), np.ones(len(start)), touch, source, lag, np.array(risk).T,
+        np.cumsum(alive, axis=1), np.ones(len(start)), touch, source, np.array(risk).T,
     )  # fmt: skip
     return _with_busy(known)
 
 
-def _pairs(account: IntArray, channel: IntArray, at: FloatArray) -> tuple[IntArray, ...]:
-    """Touches, those of other channels in the days before each, and the bin of the lag."""
-    touches, sources = [], []
+def _pairs(
+    account: IntArray, channel: IntArray, at: FloatArray
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Touches and, of those of other channels in the days before each, channel and bin of the lag.
+
+    There can be thirty times as many as touches, so they are kept small.
+    """
+    touches, sources = [np.zeros(0, dtype=np.int32)], [np.zeros(0, dtype=np.int32)]
     for back in range(1, MEMORY + 1):
         touch = np.arange(back, len(at))
         source = touch - back
@@ -173,12 +178,11 @@ def _pairs(account: IntArray, channel: IntArray, at: FloatArray) -> tuple[IntArr
         if not near.any():
             break
         near &= channel[touch] != channel[source]
-        touches.append(touch[near])
-        sources.append(source[near])
-    none = np.zeros(0, dtype=np.int64)
-    touch, source = np.concatenate([none, *touches]), np.concatenate([none, *sources])
-    lag = np.searchsorted(EDGES_DAYS, at[touch] - at[source], side="right") - 1
-    return touch, source, lag
+        touch, source = touch[near], source[near]
+        lag = np.searchsorted(EDGES_DAYS, at[touch] - at[source], side="right") - 1
+        touches.append(touch.astype(np.int32))
+        sources.append((channel[source] * LAGS + lag).astype(np.int32))
+    return np.concatenate(touches), np.concatenate(sources)
 
 
 def _with_busy(known: _Known) -> _Known:
@@ -253,8 +257,7 @@ def _fitted(known: _Known, mine: IntArray) -> tuple[FloatArray, float, FloatArra
     number = np.full(len(known.at), -1)
     number[mine] = np.arange(len(mine))
     here = number[known.pair_touch] >= 0
-    touch = number[known.pair_touch[here]]
-    source = known.channel[known.pair_source[here]] * LAGS + known.pair_lag[here]
+    touch, source = number[known.pair_touch[here]], known.pair_source[here]
     risk = np.maximum(known.risk.ravel(), 1e-9)
 
     def base(own: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
