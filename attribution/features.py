@@ -296,7 +296,7 @@ def _baselines(
 ) -> tuple[tuple[tuple[str, int], ...], FloatArray, IntArray]:
     code = journeys.segment[spells.account] * 2 + spells.state
     conversion_code = journeys.segment[journeys.conversions.account] * 2 + state
-    used = np.unique(np.concatenate((code, conversion_code)))
+    used = np.flatnonzero(np.bincount(np.concatenate((code, conversion_code))))
     baselines = tuple((journeys.segments[c // 2], int(c % 2)) for c in used)
     cell = np.searchsorted(used, code) * levels + spells.activity
     risk = risk_by_day(spells, cell, len(used) * levels, first_day, days)

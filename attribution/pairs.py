@@ -79,7 +79,7 @@ def counted_pairs(
     # Touches before a bound are a prefix of their account's touches, even where some hide their
     # hour: a touch's day starts before an exact conversion exactly if the day is not after it.
     bound = np.where(day_only, time_us + US_PER_DAY - 1, time_us)
-    times = np.unique(touches.time_us)
+    times = np.sort(touches.time_us)  # of like ones the first counts; leaving them out takes longer
     stride = len(times) + 1
     key = touches.account * stride + np.searchsorted(times, touches.time_us)
     start = np.searchsorted(key, account * stride)
