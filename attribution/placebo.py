@@ -29,6 +29,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from attribution.expected import some_accounts
 from attribution.journeys import US_PER_DAY, Journeys
 
 __all__ = ["EDGES_DAYS", "FLAGGED_Z", "Placebo", "placebo"]
@@ -42,6 +43,8 @@ EDGES_DAYS = np.array([0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0])
 LAGS = len(EDGES_DAYS) - 1
 WIDTHS = np.diff(EDGES_DAYS)
 NEAR_DAYS = EDGES_DAYS[-1]
+MOST_TOUCHES = 2_000_000
+"""What comes without conversions is learned from accounts with so many."""
 MEMORY = 30
 """Of the touches before one, so many at most may have set it off."""
 STEPS, CALENDAR_EVERY = 60, 10
@@ -85,8 +88,9 @@ def placebo(journeys: Journeys, channel: IntArray, left_out: BoolArray | None = 
         Touches that are of a sale, as an onboarding mail is, shape ``(touch,)``; None for none.
     """
     known = _known(journeys, channel, left_out)
-    channels = int(channel.max(initial=-1)) + 1
-    found = [_of_channel(known, one) for one in range(channels)]
+    told = known.only(some_accounts(journeys, MOST_TOUCHES))
+    pairs = _pairs(told)
+    found = [_of_channel(known, one, _fitted(told, pairs, one)) for one in range(known.channels)]
     seen, expected = (np.array(column).reshape(-1, LAGS) for column in zip(*found, strict=True))
     return Placebo(seen, expected)
 
@@ -95,9 +99,7 @@ def placebo(journeys: Journeys, channel: IntArray, left_out: BoolArray | None = 
 class _Known:
     """Touches but for those that open an account's history, and accounts; times in days.
 
-    ``pair_touch`` follows a touch of another channel on the same account; ``pair_source`` says of
-    which, and in which bin of lags, ``channel * LAGS + lag``. ``risk`` is for how much of each lag
-    touches of a channel were looked at.
+    ``alive`` counts accounts, ``(segment, day)``.
     """
 
     account: IntArray
@@ -111,9 +113,23 @@ class _Known:
     segment: IntArray
     alive: FloatArray
     busy: FloatArray
-    pair_touch: NDArray[np.int32]
-    pair_source: NDArray[np.int32]
-    risk: FloatArray
+    channels: int
+
+    def only(self, wanted: BoolArray) -> "_Known":
+        """Some of the accounts, by a mask, with their touches."""
+        kept = wanted[self.account]
+        start, segment = self.start[wanted], self.segment[wanted]
+        return replace(
+            self,
+            account=(np.cumsum(wanted) - 1)[self.account[kept]],
+            channel=self.channel[kept],
+            at=self.at[kept],
+            start=start,
+            first=self.first[wanted],
+            segment=segment,
+            alive=_alive(start - self.first_day, segment, self.alive.shape),
+            busy=self.busy[wanted],
+        )
 
     def day(self, at: FloatArray) -> IntArray:
         """Index of the day of moments."""
@@ -147,29 +163,28 @@ def _known(journeys: Journeys, channel: IntArray, left_out: BoolArray | None) ->
     account, of_channel, at = touches.account[kept], channel[kept], at[kept]
     first_day = float(np.floor(start.min(initial=end)))
     days = int(np.ceil(end - first_day)) + 1
-    alive = np.zeros((len(journeys.segments), days))
-    np.add.at(alive, (journeys.segment, np.clip(start - first_day, 0, days - 1).astype(int)), 1.0)
-    touch, source = _pairs(account, of_channel, at)
-    channels = int(channel.max(initial=-1)) + 1
-    left = end - at
-    risk = [
-        np.bincount(of_channel, np.clip(left - edge, 0, width), minlength=channels)
-        for edge, width in zip(EDGES_DAYS, WIDTHS, strict=False)
-    ]
+    alive = _alive(start - first_day, journeys.segment, (len(journeys.segments), days))
     known = _Known(
         account, of_channel, at, first_day, days, start, first, end, journeys.segment,
-        np.cumsum(alive, axis=1), np.ones(len(start)), touch, source, np.array(risk).T,
+        alive, np.ones(len(start)), int(channel.max(initial=-1)) + 1,
     )  # fmt: skip
     return _with_busy(known)
 
 
-def _pairs(
-    account: IntArray, channel: IntArray, at: FloatArray
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _alive(start: FloatArray, segment: IntArray, shape: tuple[int, ...]) -> FloatArray:
+    """Accounts that are there, by segment and day."""
+    begins = np.zeros(shape)
+    np.add.at(begins, (segment, np.clip(start, 0, shape[1] - 1).astype(np.int64)), 1.0)
+    return np.cumsum(begins, axis=1)
+
+
+def _pairs(known: _Known) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Touches and, of those of other channels in the days before each, channel and bin of the lag.
 
-    There can be thirty times as many as touches, so they are kept small.
+    The second is ``channel * LAGS + lag``. There can be thirty times as many as touches, so they
+    are kept small.
     """
+    account, channel, at = known.account, known.channel, known.at
     touches, sources = [np.zeros(0, dtype=np.int32)], [np.zeros(0, dtype=np.int32)]
     for back in range(1, MEMORY + 1):
         touch = np.arange(back, len(at))
@@ -217,10 +232,12 @@ def _passed(count: FloatArray, alive: FloatArray) -> FloatArray:
     return np.pad(np.cumsum(count / np.maximum(alive, 1.0), axis=1), ((0, 0), (1, 0)))
 
 
-def _of_channel(known: _Known, channel: int) -> tuple[FloatArray, FloatArray]:
+def _of_channel(
+    known: _Known, channel: int, fitted: tuple[FloatArray, float, FloatArray]
+) -> tuple[FloatArray, FloatArray]:
     """What was seen and expected of a channel by lag after first conversions, ``(lag,)`` each."""
     mine = np.flatnonzero(known.channel == channel)
-    passed, rate, set_off = _fitted(known, mine)
+    passed, rate, set_off = fitted
     since = known.at[mine] - known.first[known.account[mine]]
     after = (since > 0) & (since < NEAR_DAYS)
     lag = np.searchsorted(EDGES_DAYS, since[after], side="right") - 1
@@ -243,7 +260,9 @@ def _of_channel(known: _Known, channel: int) -> tuple[FloatArray, FloatArray]:
     return seen, expected
 
 
-def _fitted(known: _Known, mine: IntArray) -> tuple[FloatArray, float, FloatArray]:
+def _fitted(
+    known: _Known, pairs: tuple[NDArray[np.int32], NDArray[np.int32]], channel: int
+) -> tuple[FloatArray, float, FloatArray]:
     """The rate of a channel's touches.
 
     Returns
@@ -251,14 +270,15 @@ def _fitted(known: _Known, mine: IntArray) -> tuple[FloatArray, float, FloatArra
     The calendar's sums up to each day, the rate of customers beside it, and what touches set off a
     day, shape ``(channel, lag)``.
     """
+    mine = np.flatnonzero(known.channel == channel)
     account, everyone = known.account[mine], np.arange(len(known.start))
     late = (known.at[mine] > known.first[account]).astype(np.int64)
     turn = np.clip(np.minimum(known.first, known.end), known.start, known.end)
     number = np.full(len(known.at), -1)
     number[mine] = np.arange(len(mine))
-    here = number[known.pair_touch] >= 0
-    touch, source = number[known.pair_touch[here]], known.pair_source[here]
-    risk = np.maximum(known.risk.ravel(), 1e-9)
+    here = number[pairs[0]] >= 0
+    touch, source = number[pairs[0][here]], pairs[1][here]
+    risk = np.maximum(_looked_at(known).ravel(), 1e-9)
 
     def base(own: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """The calendar of touches that nothing set off, its value at each, and what it adds up to.
@@ -289,6 +309,16 @@ def _fitted(known: _Known, mine: IntArray) -> tuple[FloatArray, float, FloatArra
         rate = np.bincount(late, own, minlength=2) / total
         set_off = np.bincount(source, by_source / whole[touch], minlength=len(risk)) / risk
     return passed, float(rate[1]), set_off.reshape(-1, LAGS)
+
+
+def _looked_at(known: _Known) -> FloatArray:
+    """For how much of each lag touches of a channel were looked at, ``(channel, lag)``."""
+    left = known.end - known.at
+    risk = [
+        np.bincount(known.channel, np.clip(left - edge, 0, width), minlength=known.channels)
+        for edge, width in zip(EDGES_DAYS, WIDTHS, strict=False)
+    ]
+    return np.array(risk).T
 
 
 def _calendar(known: _Known, count: FloatArray) -> FloatArray:

@@ -77,6 +77,18 @@ def test_what_other_touches_set_off_is_no_reason():
     assert flagged(alone) == {"mail"}
 
 
+def test_a_part_of_the_accounts_tells_what_comes_anyway(monkeypatch):
+    """All conversions are looked at still, whichever accounts the rates were learned from."""
+    journeys = a_company(1, intent=0.7)
+    whole, found = by_channel(journeys)
+    monkeypatch.setattr("attribution.placebo.MOST_TOUCHES", len(journeys.touches) // 3)
+    part, of_part = by_channel(journeys)
+    assert (of_part.seen == found.seen).all()
+    assert of_part.expected.sum(axis=1) == pytest.approx(found.expected.sum(axis=1), rel=0.15)
+    assert part != whole
+    assert part == pytest.approx(whole, rel=0.1, abs=1.0)
+
+
 def units_of(journeys, *channels):
     of = np.array([channel in channels for channel, _ in journeys.units])
     return of[journeys.touches.unit]
