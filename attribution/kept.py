@@ -162,8 +162,9 @@ def load_kept(connection: Connection, run_id: str) -> Kept | None:
     units = tuple(names("effect"))
     baselines = tuple(sorted((name, numbers[item]) for name, item in names("baseline")))
     association = np.zeros((draws.shape[1], len(channels)))
-    for channel, _ in names("association"):
-        association[:, channels.index(channel)] = draws[place["association", channel, ""]]
+    for channel, kernel in names("association"):
+        if not kernel:  # runs from before shares have one for each kernel, of another meaning
+            association[:, channels.index(channel)] = draws[place["association", channel, ""]]
     dates = sorted(item for kind, name, item in place if (kind, name) == ("season", "knot"))
     knots = np.array([np.datetime64(date, "D").astype(np.int64) for date in dates], dtype=np.int64)
     first = sorted({channels.index(name) for name, _ in names("synergy")})
