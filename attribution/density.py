@@ -102,11 +102,12 @@ def _priors(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
         gradient[i] -= d.channel_precision * off
         gradient[d.at[SCALE]] += d.channel_precision * off
     value += _logistic(x, gradient, d.at[SYNERGY], d.sequences, d.synergy_scale)
-    return value + _logistic(x, gradient, d.at[CAUSED], d.tested, 1.0)
+    return value + _logistic(x, gradient, d.at[CAUSED], d.tested, d.caused_scale)
 
 
 @jit
 def _logistic(x: FloatArray, gradient: FloatArray, first: int, count: int, scale: float) -> float:
+    """Logistic priors around zero of some parameters, up to a constant."""
     value = 0.0
     for i in range(first, first + count):
         step = x[i] / scale
@@ -271,6 +272,7 @@ def _lift(
 ) -> float:
     """Log density of what lift tests found, given what the model has their touches add."""
     value = 0.0
+    shares = 1.0 / (1.0 + np.exp(-x[d.at[CAUSED] : d.at[CAUSED] + d.tested]))
     added = np.empty(len(d.lift_fitted))
     for k in range(len(d.lift_found)):
         first, last = d.lift_first[k], d.lift_first[k + 1]
@@ -278,8 +280,8 @@ def _lift(
             g = d.lift_context[r]
             mixture = np.sum(d.lift_sums[r] * weights[d.context_channel[g]])
             scale = by_state[d.lift_state[r]] * activity[d.lift_activity[r]] * multiplier[g]
-            caused = 1.0 / (1.0 + math.exp(-x[d.at[CAUSED] + d.lift_caused[r]]))
-            added[r] = caused * mixture * scale * math.exp(x[d.at[EFFECT] + d.lift_fitted[r]])
+            scale *= shares[d.lift_caused[r]]
+            added[r] = mixture * scale * math.exp(x[d.at[EFFECT] + d.lift_fitted[r]])
         off = (d.lift_found[k] - np.sum(added[first:last])) / d.lift_error[k]
         value -= 0.5 * off * off
         slope = off / d.lift_error[k]
@@ -287,7 +289,7 @@ def _lift(
             g, s, a = d.lift_context[r], d.lift_state[r], d.lift_activity[r]
             change = slope * added[r]
             gradient[d.at[EFFECT] + d.lift_fitted[r]] += change
-            caused = 1.0 / (1.0 + math.exp(-x[d.at[CAUSED] + d.lift_caused[r]]))
+            caused = shares[d.lift_caused[r]]
             gradient[d.at[CAUSED] + d.lift_caused[r]] += change * (1.0 - caused)
             d_log_multiplier[g] += change
             d_state[s] += change / by_state[s]

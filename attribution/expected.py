@@ -140,8 +140,7 @@ def expected(cells: Cells, posterior: Posterior, unit_channel: IntArray) -> Floa
         base = np.interp(cells.end, days, passed) - np.interp(cells.begin, days, passed)
         base *= posterior.baseline[d][cells.days_baseline]
         base *= posterior.activity[d][cells.days_activity]
-        whole = posterior.effect[d] * (1.0 + posterior.association[d][unit_channel])
-        by_unit = whole[:, None] * posterior.weights[d][unit_channel]
+        by_unit = _by_unit(posterior, d, unit_channel)
         added = np.einsum("rb,rb->r", cells.kernels, by_unit[cells.unit])
         added *= multiplier[d][cells.context]
         added *= posterior.state[d][cells.state] * posterior.activity[d][cells.activity]
@@ -150,14 +149,19 @@ def expected(cells: Cells, posterior: Posterior, unit_channel: IntArray) -> Floa
     return out
 
 
+def _by_unit(posterior: Posterior, draw: int, unit_channel: IntArray) -> FloatArray:
+    """What goes with each campaign's touches, caused or not, by kernel, ``(unit, kernel)``."""
+    whole = posterior.effect[draw] * (1.0 + posterior.association[draw][unit_channel])
+    return np.asarray(whole[:, None] * posterior.weights[draw][unit_channel])
+
+
 def log_rates(features: Features, posterior: Posterior) -> FloatArray:
     """Log of the rate at each conversion, a day, shape ``(draw, conversion)``."""
     conversions = len(features.state)
     multiplier = posterior.multiplier(features.contexts)
     out = np.empty((len(posterior), conversions))
     for d in range(len(posterior)):
-        whole = posterior.effect[d] * (1.0 + posterior.association[d][features.unit_channel])
-        by_unit = whole[:, None] * posterior.weights[d][features.unit_channel]
+        by_unit = _by_unit(posterior, d, features.unit_channel)
         added = np.einsum("rb,rb->r", features.kernels, by_unit[features.row_unit])
         added *= multiplier[d][features.row_context]
         touched = np.bincount(features.row_conversion, added, minlength=conversions)

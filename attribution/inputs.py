@@ -42,10 +42,10 @@ class Inputs(NamedTuple):
     work: ``kernels`` has shape ``(kernel, row)``, and the rows of fitted campaign ``f`` are those
     from ``first_row[f]`` to ``first_row[f + 1]``; so it is with ``first_exposure`` and campaigns,
     and with ``lift_first`` and lift tests. ``exposures`` has shape ``(exposure, state * activity *
-    kernel)``. ``event_levels`` is the sum over conversions. ``fitted_risk`` is about how many
-    touches with all their time at risk would tell as much of each campaign's effect as the data do.
-    ``fitted_of_unit`` is -1 where a campaign is integrated out. ``prior_precision`` is 0 where the
-    prior is not a normal around what is known beforehand.
+    kernel)``. ``event_levels`` are the sums of ``z`` and of its square over conversions.
+    ``fitted_risk`` is about how many touches with all their time at risk would tell as much of each
+    campaign's effect as the data do. ``fitted_of_unit`` is -1 where a campaign is integrated out.
+    ``prior_precision`` is 0 where the prior is not a normal around what is known beforehand.
     """
 
     at: IntArray
@@ -75,6 +75,7 @@ class Inputs(NamedTuple):
     prior_precision: FloatArray
     channel_precision: float
     synergy_scale: float
+    caused_scale: float
     channels: int
     fitted: int
     sequences: int
@@ -131,6 +132,7 @@ def build_inputs(features: Features, priors: Priors) -> Inputs:
         prior_precision=prior_precision,
         channel_precision=1.0 / priors["log_channel_effect"][1] ** 2,
         synergy_scale=priors["synergy"][1],
+        caused_scale=priors["logit_caused"][1],
         channels=len(features.channels),
         fitted=len(fitted),
         sequences=follows.shape[1],

@@ -8,8 +8,8 @@ Observation alone can't tell a touch that persuades from one that a buyer makes 
 purchase that was decided anyway. So of what goes with the touches of a channel that was tested, a
 share ``s`` is caused, which the test tells, and the rest is credited to the baseline. Both have the
 kernel, the campaigns and the contexts of the whole: with an association of a form of its own, the
-form that happened to fit best won over what the test had found (docs/model.md). Where a channel was
-not tested nothing would tell ``s``; there it is one.
+form that happened to fit best won over what the test had found (docs/decisions/0016). Where a
+channel was not tested nothing would tell ``s``; there it is one.
 """
 
 from dataclasses import dataclass, replace

@@ -24,8 +24,9 @@ Story
    integrates to one.
 7. Busier accounts may be better ones whatever the campaigns do: ``z_a`` is the log of an account's
    touches relative to its segment's mean, in some twelve bins, and ``log g = γ z + c z²`` what that
-   is worth: little activity may tell little, and much of it much. Without
-   it all of that would be credited to campaigns.
+   is worth: little activity may tell little, and much of it much. Without it all of that would be
+   credited to campaigns. Of what goes with the touches of a channel that a lift test was of, a
+   share is caused; the rest is credited to what would have come anyway.
 8. Accounts that did not convert count through the integral of λ over their time at risk, so that
    the likelihood is ``Π λ(t_i) · exp(−Σ_a ∫ λ_a)``.
 9. A moment of which only the day is known is uniform over that day (``attribution/kernels.py``).
@@ -199,7 +200,7 @@ def _parameters(
         mean, scale = priors["synergy"]
         theta["synergy"] = pm.Logistic("synergy", mean, scale, dims=DIMS["synergy"])
     if "logit_caused" in sizes:
-        logit = pm.Logistic("logit_caused", 0.0, 1.0, dims=DIMS["logit_caused"])
+        logit = pm.Logistic("logit_caused", *priors["logit_caused"], dims=DIMS["logit_caused"])
         theta["caused"] = pt.sigmoid(logit)
     return theta
 

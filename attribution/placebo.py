@@ -89,8 +89,11 @@ def placebo(journeys: Journeys, channel: IntArray, left_out: BoolArray | None = 
     """
     known = _known(journeys, channel, left_out)
     told = known.only(some_accounts(journeys, MOST_TOUCHES))
-    pairs = _pairs(told)
-    found = [_of_channel(known, one, _fitted(told, pairs, one)) for one in range(known.channels)]
+    pairs, looked_at = _pairs(told), _looked_at(told)
+    found = [
+        _of_channel(known, one, _fitted(told, pairs, looked_at, one))
+        for one in range(known.channels)
+    ]
     seen, expected = (np.array(column).reshape(-1, LAGS) for column in zip(*found, strict=True))
     return Placebo(seen, expected)
 
@@ -261,7 +264,10 @@ def _of_channel(
 
 
 def _fitted(
-    known: _Known, pairs: tuple[NDArray[np.int32], NDArray[np.int32]], channel: int
+    known: _Known,
+    pairs: tuple[NDArray[np.int32], NDArray[np.int32]],
+    looked_at: FloatArray,
+    channel: int,
 ) -> tuple[FloatArray, float, FloatArray]:
     """The rate of a channel's touches.
 
@@ -278,7 +284,7 @@ def _fitted(
     number[mine] = np.arange(len(mine))
     here = number[pairs[0]] >= 0
     touch, source = number[pairs[0][here]], pairs[1][here]
-    risk = np.maximum(_looked_at(known).ravel(), 1e-9)
+    risk = np.maximum(looked_at.ravel(), 1e-9)
 
     def base(own: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """The calendar of touches that nothing set off, its value at each, and what it adds up to.
