@@ -32,6 +32,7 @@ __all__ = [
     "Label",
     "Positive",
     "Properties",
+    "Rate",
     "Text",
 ]
 
@@ -45,6 +46,7 @@ RFC_3339 = re.compile(
 )
 ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 DECIMAL = re.compile(r"-?\d{1,15}(\.\d{1,6})?", re.ASCII)
+RATE = re.compile(r"\d{1,9}(\.\d{1,12})?", re.ASCII)
 
 
 def _no_nul(text: str) -> str:
@@ -148,6 +150,18 @@ def _not_negative(amount: Decimal) -> Decimal:
     return amount
 
 
+def _rate(value: Any) -> Decimal:
+    if isinstance(value, Decimal):
+        value = format(value, "f")
+    if not isinstance(value, str) or not RATE.fullmatch(value) or not (rate := Decimal(value)):
+        raise PydanticCustomError(
+            "invalid_amount",
+            'is no rate; expected a decimal string above 0 such as "1.0825", '
+            "with at most 9 digits before and 12 after the point",
+        )
+    return rate.normalize() + Decimal(0)
+
+
 def _currency(code: str) -> str:
     if code not in CURRENCIES:
         raise PydanticCustomError(
@@ -222,6 +236,12 @@ Amount = Annotated[
     WithJsonSchema({"type": "string", "pattern": rf"^{DECIMAL.pattern}$"}),
 ]
 Positive = Annotated[Amount, AfterValidator(_not_negative)]
+Rate = Annotated[
+    Decimal,
+    BeforeValidator(_rate),
+    PlainSerializer(lambda rate: format(rate, "f"), return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": rf"^{RATE.pattern}$"}),
+]
 Currency = Annotated[
     str,
     AfterValidator(_currency),

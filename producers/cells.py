@@ -15,7 +15,8 @@ from bizops.errors import EventError
 
 __all__ = ["Notation", "kind_of", "value_of"]
 
-KINDS = (datetime, date, Decimal, int, float)
+KINDS = (datetime, date, Decimal, bool, int, float)
+TRUTHS = {"true": True, "false": False}
 MINUS_SIGNS = str.maketrans({"−": "-"})
 
 
@@ -44,7 +45,7 @@ class Notation:
 
 
 def kind_of(field: FieldInfo) -> type:
-    """What a field of an event holds: datetime, date, Decimal, int, float, else str."""
+    """What a field of an event holds: datetime, date, Decimal, bool, int, float, else str."""
     return next((kind for kind in KINDS if kind in _plain_types(field.annotation)), str)
 
 
@@ -73,6 +74,13 @@ def value_of(text: str, kind: type, notation: Notation) -> Any:
         return _number(text, notation, "amount")
     if kind is float:
         return float(_number(text, notation, "number"))
+    if kind is bool:
+        if text.lower() not in TRUTHS:
+            raise EventError(
+                "invalid_value", "is neither true nor false; expected one, or `replace:` in the "
+                "mapping, such as `replace: {yes: true, no: false}`"
+            )  # fmt: skip
+        return TRUTHS[text.lower()]
     if kind is int:
         digits = _number(text, notation, "number")
         if not re.fullmatch(r"-?\d+", digits):

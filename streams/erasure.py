@@ -44,7 +44,7 @@ from streams.suppression import (
     texts_in,
 )
 from streams.suppression_key import Hasher, find_key, make_key
-from streams.tables import RANKS, TABLES, Table, strongest_identifier
+from streams.tables import RANKS, SPEAK_OF_PEOPLE, TABLES, Table, strongest_identifier
 
 __all__ = ["Erasure", "Naming", "forget", "naming_events", "naming_letters"]
 
@@ -249,7 +249,7 @@ def _derive_anew(cursor: Cursor, near: list[str]) -> None:
     if not others:
         return
     said: list[AnyEvent] = []
-    for event_type in ("touch", "identity", "revenue"):
+    for event_type in SPEAK_OF_PEOPLE:
         fields = ("event_id", "occurred_at", "account_id", *PERSON_COLUMNS)
         for naming in naming_events(cursor, event_type, Person(others[0], others, (), known=True)):
             row = {name: naming.row[name] for name in fields if name in naming.row}

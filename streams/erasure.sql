@@ -26,6 +26,10 @@ select id::text from (
     select identifier_id from stream.account_links where event_id = any(%(events)s)
     union
     select identifier_id from stream.touches where event_id = any(%(events)s)
+    union
+    select identifier_id from stream.lead_statuses where event_id = any(%(events)s)
+    union
+    select identifier_id from stream.usage where event_id = any(%(events)s)
 ) near
 where id <> all(%(ids)s::uuid[])
 
@@ -80,6 +84,8 @@ delete from stream.identifiers where id = any(%(ids)s::uuid[])
 select i.id::text from stream.identifiers i
 where i.id = any(%(ids)s::uuid[])
   and not exists (select from stream.touches t where t.identifier_id = i.id)
+  and not exists (select from stream.lead_statuses s where s.identifier_id = i.id)
+  and not exists (select from stream.usage u where u.identifier_id = i.id)
   and not exists (select from stream.account_links l where l.identifier_id = i.id)
   and not exists (select from stream.identity_edges e where e.lower_id = i.id)
   and not exists (select from stream.identity_edges e where e.higher_id = i.id)

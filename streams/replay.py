@@ -20,7 +20,7 @@ from streams.identity import collect_facts
 from streams.identity_rows import create_identity_staging, refresh_all, save_facts
 from streams.shadow import Changes, ShadowCursor, Shadows
 from streams.summaries import count_stored
-from streams.tables import TABLES
+from streams.tables import SPEAK_OF_PEOPLE, TABLES
 
 __all__ = ["Rebuilt", "rebuild"]
 
@@ -29,12 +29,6 @@ HOLD = load_queries("streams", "suppression.sql")["hold"]
 CHUNK_ROWS = 20_000
 ATTEMPTS = 5
 NAMING = frozenset({"account_id", *PERSON_FIELDS, *FORMER_FIELDS})
-SPEAK_OF_PEOPLE = tuple(
-    name
-    for name, table in TABLES.items()
-    if set(table.fields) & set(PERSON_FIELDS) and not table.corrected_by
-)
-"""Types whose events are facts of identity: they name people, and no later state replaces them."""
 OPERATORS = ("identity_decisions", "suppressions")
 """Tables of what operators decided, on which derived state depends too."""
 

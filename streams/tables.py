@@ -10,11 +10,19 @@ from functools import cached_property, lru_cache
 from hashlib import blake2b
 from operator import itemgetter
 
-from bizops.events import EVENT_TYPES, Account, AnyEvent, TimedEvent
+from bizops.events import EVENT_TYPES, PERSON_FIELDS, Account, AnyEvent, TimedEvent
 from streams.guards import load_guards
 from streams.records import Accepted
 
-__all__ = ["RANKS", "TABLES", "Table", "identifier_id", "known_identifiers", "strongest_identifier"]
+__all__ = [
+    "RANKS",
+    "SPEAK_OF_PEOPLE",
+    "TABLES",
+    "Table",
+    "identifier_id",
+    "known_identifiers",
+    "strongest_identifier",
+]
 
 RANKS = {
     "anonymous_id": 0,
@@ -26,7 +34,7 @@ RANKS = {
 }
 """Kinds of identifier, from the weakest evidence of a person to the strongest."""
 
-IS_STATE = frozenset({"account", "campaign", "opportunity"})
+IS_STATE = frozenset(name for name, model in EVENT_TYPES.items() if model.corrected_by == "moment")
 NOT_COLUMNS = frozenset(
     {"type", "schema_version", "event_id", "source", "occurred_at", "occurred_on"}
 )
@@ -95,23 +103,19 @@ def _table(event_type: str, model: type[AnyEvent]) -> Table:
     timed = issubclass(model, TimedEvent)
     fields = tuple(name for name in model.model_fields if name not in NOT_COLUMNS)
     extras: dict[str, Callable[[Accepted], object]] = {}
-    if event_type in ("touch", "opportunity"):
+    if event_type in ("touch", "opportunity", "lead_status", "usage"):
         extras["identifier_id"] = lambda accepted: strongest_identifier(accepted.event)
     if event_type == "account":
         extras["web_domain"] = _web_domain
-    if event_type == "spend":
+    if model.corrected_by == "arrival":
         extras["kafka_offset"] = lambda accepted: accepted.record.offset
     shared = ("event_id", "source", "received_at", "content_hash")
     times = ("occurred_at", "day_only") if timed else ()
-    corrected_by: tuple[str, ...] = ()
-    if event_type in IS_STATE:
-        corrected_by = ("occurred_at",)
-    elif event_type == "spend":
-        corrected_by = ("received_at", "kafka_offset")
+    corrections = {"moment": ("occurred_at",), "arrival": ("received_at", "kafka_offset")}
     return Table(
         name=model.topic,
         columns=(*shared, *times, *extras, *fields),
-        corrected_by=corrected_by,
+        corrected_by=corrections.get(model.corrected_by or "", ()),
         fields=fields,
         timed=timed,
         extras=tuple(extras.values()),
@@ -125,3 +129,10 @@ def _web_domain(accepted: Accepted) -> str | None:
 
 TABLES = {name: _table(name, model) for name, model in EVENT_TYPES.items()}
 """The table of each type of event."""
+
+SPEAK_OF_PEOPLE = tuple(
+    name
+    for name, table in TABLES.items()
+    if set(table.fields) & set(PERSON_FIELDS) and not table.corrected_by
+)
+"""Types whose events are facts of identity: they name people, and no later state replaces them."""

@@ -21,6 +21,7 @@ from bizops.events import (
     json_schema,
     parse_event,
 )
+from tests.every_type import EVENTS
 
 TOUCH: dict[str, Any] = {
     "type": "touch",
@@ -101,7 +102,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "date": days.map(str),
     "starts_on": st.just("2026-01-01"),
     "ends_on": days.filter(lambda day: day.year > 2026).map(str),
-    "currency": st.sampled_from(sorted(CURRENCIES)),
+    "currency": st.sampled_from(sorted(CURRENCIES - {"XCD"})),
     "budget": amounts.map(lambda amount: amount.lstrip("-")),
     "impressions": counts,
     "clicks": counts,
@@ -118,7 +119,32 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "properties": st.dictionaries(texts, json_values, max_size=4),
     "kind": st.just("renewal"),
     "iacv": amounts,
+    "amount": amounts.map(lambda amount: amount.lstrip("-")),
+    "value": amounts,
+    "rate": st.decimals("0.000001", 10**6, places=8).map(lambda rate: format(rate, "f")),
+    "to_currency": st.just("XCD"),
+    "margin": st.floats(0.01, 1),
+    "retention_years": st.floats(0.01, 100),
+    "due_on": days.map(str),
+    "times": st.integers(1, 2**63 - 1),
+    "is_control": st.booleans(),
+    "is_community": st.booleans(),
+    "subjects": st.integers(100, 2**63 - 1),
+    "successes": st.integers(0, 100),
 }
+OWN: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+    "lead_status": {"status": st.sampled_from(["new", "mql", "sql", "disqualified"])},
+    "employee": {"status": st.just("terminated"), "termination": st.just("voluntary")},
+    "survey": {"audience": st.sampled_from(["employee", "customer"]), "score": st.integers(0, 10)},
+    "application": {
+        "step": st.just("scored"), "requirement": texts, "score": st.floats(-10, 10)
+    },
+    "merge_request": {"state": st.sampled_from(["opened", "merged", "picked"])},
+    "ledger_entry": {"entry": st.sampled_from(["revenue", "cash_balance"])},
+    "target": {"period": st.sampled_from(["week", "month", "quarter"])},
+}  # fmt: skip
+"""What fields of one type hold where others of the same name hold something else."""
+ALWAYS = ("account_id", "user_id", "channel", "margin", "termination", "requirement", "score")
 
 
 @st.composite
@@ -132,10 +158,9 @@ def events(draw: st.DrawFn, event_type: str) -> dict[str, Any]:
         present = name.removeprefix("previous_")
         if name != present and present not in fields:
             continue
-        needed = field.is_required() or name in ("account_id", "user_id", "channel")
-        if needed or draw(st.booleans()):
-            known = FIELDS.get(present, texts)
-            fields[name] = draw(FIELDS["budget"] if name == "amount" else known)
+        if field.is_required() or name in ALWAYS or draw(st.booleans()):
+            known = FIELDS | OWN.get(event_type, {})
+            fields[name] = draw(known.get(present, texts))
     if "occurred_at" in model.model_fields:
         if draw(st.booleans()):
             fields["occurred_at"] = draw(instants).isoformat()
@@ -202,7 +227,7 @@ def test_one_amount_has_one_form(iacv: object) -> None:
     assert b'"iacv":"1200.00"' in build_event(REVENUE | {"iacv": iacv}).to_json()
 
 
-@pytest.mark.parametrize("event", [TOUCH, REVENUE, SPEND, IDENTITY, LIFT_TEST, OPPORTUNITY])
+@pytest.mark.parametrize("event", list(EVENTS.values()))
 @pytest.mark.parametrize("change", [{"type": "nope"}, {"nope": 1}, {"source": ""}, {"event_id": 5}])
 def test_the_schema_refuses_what_the_models_refuse(
     event: dict[str, Any], change: dict[str, Any]
@@ -211,9 +236,9 @@ def test_the_schema_refuses_what_the_models_refuse(
     assert validator.is_valid(event)
     assert not validator.is_valid(event | change)
     assert not validator.is_valid({k: v for k, v in event.items() if k != "type"})
-    if "occurred_at" in event:
-        assert not validator.is_valid({k: v for k, v in event.items() if k != "occurred_at"})
-        assert not validator.is_valid(event | {"occurred_on": "2026-03-01"})
+    if "occurred_on" in event:
+        assert not validator.is_valid({k: v for k, v in event.items() if k != "occurred_on"})
+        assert not validator.is_valid(event | {"occurred_at": "2026-03-01T00:00:00Z"})
 
 
 def test_each_schema_is_a_schema() -> None:
@@ -360,7 +385,7 @@ def test_what_is_wrong_is_said(event: dict[str, Any], reason: str, says: str) ->
     assert (built.value.reason, str(built.value)) == (reason, str(caught.value))
 
 
-@pytest.mark.parametrize("event", [TOUCH, REVENUE, SPEND, IDENTITY, LIFT_TEST, OPPORTUNITY])
+@pytest.mark.parametrize("event", list(EVENTS.values()))
 def test_each_required_field_is_named_when_it_is_missing(event: dict[str, Any]) -> None:
     for name, field in EVENT_TYPES[event["type"]].model_fields.items():
         if field.is_required():

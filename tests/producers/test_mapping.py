@@ -34,7 +34,7 @@ def test_columns_and_what_they_are_read_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("type: touch", "type: tuoch", "no type 'tuoch'; have account, campaign, "),
+        ("type: touch", "type: tuoch", "no type 'tuoch'; have account, application, "),
         ("type: touch", "type: tuoch", "(did you mean touch?)"),
         ("type: touch\n", "", "no type; it is required"),
         ("source: olist\n", "", "no source; it is required"),
@@ -149,4 +149,6 @@ def test_every_field_of_the_contract_has_a_kind() -> None:
     assert kinds["spend.clicks"] == kinds["revenue.term_months"] == "int"
     assert kinds["lift_test.holdout_share"] == kinds["lift_test.standard_error"] == "float"
     assert kinds["opportunity.outcome"] == "str"
+    assert kinds["merge_request.is_community"] == "bool"
+    assert kinds["exchange_rate.rate"] == "Decimal"
     assert kinds["touch.channel"] == kinds["touch.email"] == kinds["revenue.currency"] == "str"

@@ -183,4 +183,4 @@ def test_schema(bizops: Run, event_type: str | None) -> None:
 def test_schema_of_an_unknown_type(bizops: Run) -> None:
     code, _, err = bizops("schema", "tuoch")
     assert code == 2
-    assert err.startswith("bizops: no type 'tuoch'; have account, campaign")
+    assert err.startswith("bizops: no type 'tuoch'; have account, application")

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
 import psycopg2
 import pytest
 import typer.main
@@ -20,11 +19,11 @@ from bizops.cli import app
 from bizops.database import Connection, connect, opened
 from bizops.errors import BizopsError, EventError
 from bizops.events import EVENT_TYPES, parse_event
-from bizops.simulation import simulate
 from streams.limits import Limits
 from streams.records import Record
 from streams.store import Store
 from streams.tables import TABLES
+from tests.every_type import EVENTS
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,14 +39,7 @@ hostile = st.one_of(
     st.lists(st.one_of(st.sampled_from(NASTY), st.text(max_size=5)), max_size=4).map("".join),
 )
 
-FIRST = {event.type: event.to_json() for event in reversed(simulate(seed=5).events)}
-EXAMPLES = {kind: orjson.loads(value) for kind, value in FIRST.items()}
-EXAMPLES.setdefault(
-    "lift_test",
-    {"type": "lift_test", "event_id": "l", "source": "test", "channel": "email",
-     "starts_on": "2026-01-01", "ends_on": "2026-02-01", "incremental_conversions": 1.0,
-     "standard_error": 0.5},
-)  # fmt: skip
+EXAMPLES = EVENTS
 
 
 @pytest.fixture(scope="module")
@@ -264,6 +256,7 @@ PUT_TOGETHER = {
     "streams/shadow.py:compare": "derived tables of ours, and their columns",
     "streams/shadow.py:apply": "derived tables of ours, and their columns",
     "streams/shadow.py:_update": "derived tables of ours, and their columns",
+    "streams/trace.py:trace_event": "tables of the event contract",
     "streams/summaries.py:insert_counted": "a statement of ours in one of ours",
     "warehouse/observe.py:ask": "one of two tables with credit",
     "warehouse/draws.py:read_draw_sums": "a named query, passed on",

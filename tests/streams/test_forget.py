@@ -39,6 +39,7 @@ from streams.suppression_key import SuppressionKeyError, find_key
 
 Event = dict[str, Any]
 ADA = "ada.lovelace@example.com"
+ADAS = ("t1", "t2", "t3", "i1", "i2", "i3", "r1", "o1", "s1", "u1")
 HERS = [ADA, "lead-4711", "user-ada-1", "cookie-ada-1", "cookie-ada-2"]
 
 
@@ -64,6 +65,16 @@ def deal(event_id: str, **more: Any) -> Event:
             } | more  # fmt: skip
 
 
+def lead_status(event_id: str, **more: Any) -> Event:
+    return {"type": "lead_status", "event_id": event_id, "source": "test", "status": "mql",
+            "occurred_at": "2026-03-03T10:00:00Z"} | more  # fmt: skip
+
+
+def usage(event_id: str, **more: Any) -> Event:
+    return {"type": "usage", "event_id": event_id, "source": "test", "feature": "boards",
+            "occurred_at": "2026-03-04T10:00:00Z"} | more  # fmt: skip
+
+
 EVENTS = [
     touch("t1", anonymous_id="cookie-ada-1", utm_campaign="spring"),
     touch("t2", email=ADA, properties={"note": "called"}),
@@ -73,6 +84,8 @@ EVENTS = [
     identity("i3", lead_id="lead-4711", user_id="user-ada-1"),
     revenue("r1", lead_id="lead-4711", properties={"signed_by": ADA}),
     deal("o1", lead_id="lead-4711"),
+    lead_status("s1", lead_id="lead-4711", email=ADA),
+    usage("u1", user_id="user-ada-1", account_id="acme"),
     # somebody else, on one of her devices too, and at her account
     touch("b1", email="bob@example.com", anonymous_id="cookie-ada-2"),
     touch("b2", email="bob@example.com", account_id="acme", properties={"cc": [ADA.upper()]}),
@@ -173,7 +186,7 @@ def test_nothing_of_the_person_is_left_and_reading_again_brings_nothing_back(
     assert erased.accounts == {"acme"}
     assert told.places_of(*HERS) == set()
     again = told.write(records(*EVENTS, *DEAD))
-    assert again.suppressed == {"touch": 3, "identity": 3}
+    assert again.suppressed == {"touch": 3, "identity": 3, "lead_status": 1, "usage": 1}
     assert not again.stored.total()
     assert told.places_of(*HERS) == set()
     # in other spelling, in new records
@@ -491,7 +504,7 @@ def test_the_key_may_come_in_a_file_and_is_checked(tmp_path: Any) -> None:
 
 def test_everything_stored_is_exported_as_it_was_published(told: Company) -> None:
     content = told.export("anonymous_id:cookie-ada-1")
-    hers = [e for e in EVENTS if e["event_id"] in ("t1", "t2", "t3", "i1", "i2", "i3", "r1", "o1")]
+    hers = [e for e in EVENTS if e["event_id"] in ADAS]
     found = [event for events in content["events"].values() for event in events]
     for event in found:
         assert event.pop("received_at").startswith("2023-11-14")
@@ -522,7 +535,12 @@ names = st.dictionaries(
 def companies(draw: Any) -> list[Event]:
     events = []
     for number, who in enumerate(draw(st.lists(names, min_size=1, max_size=12))):
-        if draw(st.booleans()) or len(who) < 2:
+        if "lead_id" in who and draw(st.booleans()):
+            known = {kind: who[kind] for kind in ("lead_id", "email") if kind in who}
+            events.append(lead_status(f"s{number}", **known))
+        elif "user_id" in who and draw(st.booleans()):
+            events.append(usage(f"u{number}", user_id=who["user_id"]))
+        elif draw(st.booleans()) or len(who) < 2:
             events.append(touch(f"t{number}", **who))
         else:
             events.append(identity(f"i{number}", **who))
@@ -537,11 +555,15 @@ select 'i', event_id, account_id, email, lead_id, user_id, anonymous_id, device_
 from stream.identities union all
 select 'r', event_id, account_id, null, lead_id, null, null, null from stream.revenue union all
 select 'o', event_id, account_id, null, lead_id, null, null, null from stream.opportunities
+union all
+select 's', event_id, account_id, email, lead_id, null, null, null from stream.lead_statuses
+union all
+select 'u', event_id, account_id, null, null, user_id, null, null from stream.usage
 order by 1, 2
 """
 TABLES = (
-    "touches", "identities", "revenue", "opportunities", "identifiers", "identity_edges",
-    "account_links", "account_touches", "identifier_touches", "progress",
+    "touches", "identities", "revenue", "opportunities", "lead_statuses", "usage", "identifiers",
+    "identity_edges", "account_links", "account_touches", "identifier_touches", "progress",
 )  # fmt: skip
 EMPTY = "; ".join(f"delete from stream.{table}" for table in TABLES)
 

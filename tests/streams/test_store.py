@@ -14,6 +14,7 @@ from bizops.events import EVENT_TYPES
 from streams.records import Record
 from streams.store import Store
 from streams.worker import PatientStore
+from tests.every_type import EVENTS
 
 TOUCH = {
     "type": "touch", "event_id": "t1", "source": "test", "occurred_at": "2026-03-01T10:00:00Z",
@@ -71,23 +72,7 @@ def test_every_field_of_a_touch_comes_back(store: Store, log: Log, rows: Any) ->
 
 
 def test_one_event_of_each_type_becomes_a_row(store: Store, log: Log, rows: Any) -> None:
-    shared = {"source": "test"}
-    timed = shared | {"occurred_on": "2026-03-01"}
-    events = [
-        TOUCH,
-        SPEND,
-        ACCOUNT,
-        timed | {"type": "revenue", "event_id": "r", "account_id": "A", "kind": "new",
-                 "iacv": "1200.00", "currency": "BRL", "properties": {"x": 1}},
-        timed | {"type": "identity", "event_id": "i", "lead_id": "L1", "account_id": "A"},
-        timed | {"type": "campaign", "event_id": "c", "campaign_id": "c", "budget": "5.00"},
-        shared | {"type": "lift_test", "event_id": "l", "channel": "email",
-                  "starts_on": "2026-01-01", "ends_on": "2026-02-01",
-                  "incremental_conversions": 12.5, "standard_error": 3.0},
-        timed | {"type": "opportunity", "event_id": "o", "opportunity_id": "O",
-                 "account_id": "A", "stage": "won", "outcome": "won"},
-    ]  # fmt: skip
-    written = store.write(log(*events))
+    written = store.write(log(*EVENTS.values()))
     assert dict(written.stored) == dict.fromkeys(EVENT_TYPES, 1)
     for model in EVENT_TYPES.values():
         assert rows(f"select count(*) from stream.{model.topic}") == [(1,)]
