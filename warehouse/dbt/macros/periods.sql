@@ -1,14 +1,30 @@
-{# Each day five times: as itself, as its ISO week (by its Monday), month, quarter, and all time.
-   All time starts at -infinity until the marts, because nulls don't join. #}
+{# Each day five times: as itself, as its week, month, quarter, and all time, each by its first day.
+   Weeks begin on the day of `week_start` (1 Monday to 7 Sunday), quarters with the fiscal year's
+   first month. All time starts at -infinity until the marts, because nulls don't join. #}
 {% macro periods(day) -%}
 cross join lateral (
     values
         ('day', {{ day }}),
-        ('week', date_trunc('week', {{ day }}::timestamp)::date),
-        ('month', date_trunc('month', {{ day }}::timestamp)::date),
-        ('quarter', date_trunc('quarter', {{ day }}::timestamp)::date),
+        ('week', {{ period_start('week', day) }}),
+        ('month', {{ period_start('month', day) }}),
+        ('quarter', {{ period_start('quarter', day) }}),
         ('all', '-infinity'::date)
 ) as periods (period, period_start)
+{%- endmacro %}
+
+{# The first day of the week, month or fiscal quarter that holds a day. #}
+{% macro period_start(period, day) -%}
+{%- set months = (var('fiscal_year_start') | int - 1) % 3 -%}
+{%- if period == 'week' -%}
+({{ day }} - ((extract(isodow from {{ day }})::integer - {{ var('week_start') | int }} + 7) % 7))
+{%- elif period == 'quarter' and months -%}
+(
+    date_trunc('quarter', date_trunc('month', {{ day }}::timestamp) - interval '{{ months }} months')
+    + interval '{{ months }} months'
+)::date
+{%- else -%}
+date_trunc('{{ period }}', {{ day }}::timestamp)::date
+{%- endif -%}
 {%- endmacro %}
 
 {# Each row twice: for its campaign, and for its channel with campaign_id ''. #}
