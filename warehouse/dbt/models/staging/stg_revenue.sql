@@ -7,5 +7,7 @@ select
     day_only,
     kind,
     iacv,
-    currency
+    tcv,
+    currency,
+    product
 from {{ source('stream', 'revenue') }}

@@ -20,6 +20,7 @@ final as (
         touches.channel,
         touches.campaign_id,
         touches.account_id,
+        touches.person_id,
         coalesce(touches.lead_id, leads.lead_id) as lead_id,
         touches.touch_type,
         touches.collateral_id
