@@ -15,3 +15,8 @@ left join {{ ref('int_exchange_rates') }} as rates
 {% macro reporting_currency(currency) -%}
 coalesce(rates.to_currency, {{ currency }})
 {%- endmacro %}
+
+{# Exact to a millionth, as the contract's amounts are: sums of them come back to 0. #}
+{% macro amount(expression) -%}
+({{ expression }})::numeric(38, 6)
+{%- endmacro %}
