@@ -40,9 +40,10 @@ soak: setup  ## the long form of the fault tests: 200 faults over 5 million even
 		BIZOPS_SOAK_REPORT=$${BIZOPS_SOAK_REPORT:-soak-report.json} \
 		$(BIN)/pytest -s --timeout 14400 tests/faults
 
-map: setup  ## write the module map and the page of commands anew
+map: setup  ## write anew what is made of code: module map, commands, metrics
 	@$(BIN)/python docs/module_map.py
 	@$(BIN)/python docs/command_page.py
+	@$(BIN)/python docs/metric_page.py
 
 lock: setup  ## compile requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.12 \

@@ -180,7 +180,7 @@ def _summary(results: list[dict[str, Any]]) -> Transformed:
     return Transformed(
         rows={i[2]: answer["rows_affected"] for i, answer in ids if i[2] in marts},
         models=sum(i[0] == "model" for i, _ in ids),
-        tests=sum(i[0] != "model" for i, _ in ids),
+        tests=sum(i[0] in ("test", "unit_test") for i, _ in ids),
     )
 
 

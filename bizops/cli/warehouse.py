@@ -48,8 +48,9 @@ def transform(
 ) -> None:
     """Build the marts with dbt, and test them.
 
-    The marts (tables in the schema `marts`) are campaign_performance, channel_performance and
-    account_timeline. Credit is of the newest published run; before the first it is empty.
+    The marts (tables in the schema `marts`) are campaign_performance, channel_performance,
+    account_timeline, the metrics of each department (sales_metrics and so on) and
+    metric_availability. Credit is of the newest published run; before the first it is empty.
 
     Example: bizops transform --select +account_timeline
     """

@@ -21,7 +21,11 @@ def project_files() -> set[str]:
 def test_marts_say_what_the_report_says(settings, tiny_database):
     before = project_files()
     built = transform(settings, tiny_database, unit_tests=True)
-    assert set(built.rows) == {"account_timeline", "campaign_performance", "channel_performance"}
+    assert set(built.rows) == {
+        "account_timeline", "campaign_performance", "channel_performance", "sales_metrics",
+        "marketing_metrics", "finance_metrics", "people_metrics", "engineering_metrics",
+        "product_metrics", "metric_availability",
+    }  # fmt: skip
     assert built.rows["account_timeline"] == 4 + 1 + 6
     assert project_files() == before  # nothing is written beside the code
     compared = 0

@@ -35,3 +35,13 @@ cross join lateral (
         ('channel', '')
 ) as dimensions (dimension, dimension_campaign_id)
 {%- endmacro %}
+
+{# The last day of a period by its length and its first day; all time has none. #}
+{% macro period_end(period, first_day) -%}
+case {{ period }}
+    when 'day' then {{ first_day }}
+    when 'week' then {{ first_day }} + 6
+    when 'month' then ({{ first_day }} + interval '1 month')::date - 1
+    when 'quarter' then ({{ first_day }} + interval '3 months')::date - 1
+end
+{%- endmacro %}

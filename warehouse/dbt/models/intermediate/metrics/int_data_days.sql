@@ -1,0 +1,36 @@
+-- one row: the first and the last day that anything is known of, none after `as_of`
+{%- set days = {
+    'stg_revenue': 'occurred_on',
+    'stg_opportunities': 'occurred_on',
+    'stg_spend': 'spent_on',
+    'int_touch_subjects': 'occurred_on',
+    'stg_lead_statuses': 'occurred_on',
+    'stg_invoices': 'occurred_on',
+    'stg_payments': 'occurred_on',
+    'stg_ledger': 'occurred_on',
+    'stg_applications': 'occurred_on',
+    'stg_surveys': 'occurred_on',
+    'stg_employees': 'occurred_on',
+    'stg_merge_requests': 'occurred_on',
+    'int_usage_by_day': 'occurred_on',
+    'stg_experiments': 'occurred_on',
+} %}
+
+with days as (
+    {%- for model, day in days.items() %}
+    select
+        min({{ day }}) as first_on,
+        max({{ day }}) as last_on
+    from {{ ref(model) }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+final as (
+    select
+        min(first_on) as first_on,
+        least(max(last_on), '{{ var("as_of") }}'::date) as last_on
+    from days
+)
+
+select * from final
