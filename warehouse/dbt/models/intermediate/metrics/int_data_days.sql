@@ -3,7 +3,7 @@
     'stg_revenue': 'occurred_on',
     'stg_opportunities': 'occurred_on',
     'stg_spend': 'spent_on',
-    'int_touch_subjects': 'occurred_on',
+    'int_touches_by_day': 'occurred_on',
     'stg_lead_statuses': 'occurred_on',
     'stg_invoices': 'occurred_on',
     'stg_payments': 'occurred_on',

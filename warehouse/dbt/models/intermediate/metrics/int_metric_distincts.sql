@@ -4,19 +4,42 @@ with facts as (
     where aggregation = 'distinct'
 ),
 
-counted as (
-    select
-        facts.metric,
-        facts.breakdown,
+-- once a day, then once a period: cheaper than to count what is distinct in all rows
+days as (
+    select distinct
+        metric,
+        breakdown,
+        currency,
+        occurred_on,
+        coalesce(person_id::text, subject) as subject,
+        per
+    from facts
+),
+
+subjects as (
+    select distinct
+        days.metric,
+        days.breakdown,
+        days.currency,
         periods.period,
         periods.period_start,
-        facts.currency,
-        count(distinct coalesce(facts.person_id::text, facts.subject))::double precision
-            as numerator,
-        nullif(count(distinct facts.per), 0)::double precision as denominator
-    from facts
-    {{ periods('facts.occurred_on') }}
-    group by 1, 2, 3, 4, 5
+        days.subject,
+        days.per
+    from days
+    {{ periods('days.occurred_on') }}
+),
+
+counted as (
+    select
+        metric,
+        breakdown,
+        currency,
+        period,
+        period_start,
+        per,
+        count(*) as subjects
+    from subjects
+    group by 1, 2, 3, 4, 5, 6
 ),
 
 final as (
@@ -26,10 +49,11 @@ final as (
         period,
         period_start,
         currency,
-        numerator / coalesce(denominator, 1) as value,
-        numerator,
-        denominator
+        sum(subjects)::double precision / coalesce(nullif(count(per), 0), 1) as value,
+        sum(subjects)::double precision as numerator,
+        nullif(count(per), 0)::double precision as denominator
     from counted
+    group by 1, 2, 3, 4, 5
 )
 
 select * from final

@@ -8,6 +8,19 @@ calendar as (
     select * from {{ ref('int_calendar') }}
 ),
 
+days as (
+    select
+        metric,
+        aggregation,
+        breakdown,
+        currency,
+        occurred_on,
+        sum(numerator) as numerator,
+        sum(denominator) as denominator
+    from facts
+    group by 1, 2, 3, 4, 5
+),
+
 -- between its first and its last fact, what didn't happen is known to be nothing
 spans as (
     select
@@ -16,40 +29,37 @@ spans as (
         max(occurred_on) filter (where numerator is not null) as numerator_until,
         min(occurred_on) filter (where denominator is not null) as denominator_from,
         max(occurred_on) filter (where denominator is not null) as denominator_until
-    from facts
+    from days
     group by metric
 ),
 
-sums as (
-    select
-        facts.metric,
-        facts.aggregation,
-        facts.breakdown,
-        facts.currency,
-        periods.period,
-        periods.period_start,
-        sum(facts.numerator) as numerator,
-        sum(facts.denominator) as denominator
-    from facts
-    {{ periods('facts.occurred_on') }}
-    group by 1, 2, 3, 4, 5, 6
-),
-
 series as (
-    select distinct metric, aggregation, breakdown, currency from facts
+    select distinct metric, aggregation, breakdown, currency from days
     where aggregation = 'sum'
 ),
 
-keys as (
-    select metric, aggregation, breakdown, currency, period, period_start from sums
-    union
+parts as (
+    select
+        days.metric,
+        days.aggregation,
+        days.breakdown,
+        days.currency,
+        periods.period,
+        periods.period_start,
+        days.numerator,
+        days.denominator
+    from days
+    {{ periods('days.occurred_on') }}
+    union all
     select
         series.metric,
         series.aggregation,
         series.breakdown,
         series.currency,
         calendar.period,
-        calendar.period_start
+        calendar.period_start,
+        0,
+        null
     from series
     inner join spans using (metric)
     inner join calendar
@@ -57,9 +67,28 @@ keys as (
         and calendar.period_start <= spans.numerator_until
 ),
 
+sums as (
+    select
+        metric,
+        aggregation,
+        breakdown,
+        currency,
+        period,
+        period_start,
+        sum(numerator) as numerator,
+        sum(denominator) as denominator
+    from parts
+    group by 1, 2, 3, 4, 5, 6
+),
+
 known as (
     select
-        keys.*,
+        sums.metric,
+        sums.aggregation,
+        sums.breakdown,
+        sums.period,
+        sums.period_start,
+        sums.currency,
         coalesce(
             sums.numerator,
             case
@@ -74,10 +103,9 @@ known as (
                     and calendar.period_start <= spans.denominator_until then 0
             end
         ) as denominator
-    from keys
+    from sums
     inner join spans using (metric)
     inner join calendar using (period, period_start)
-    left join sums using (metric, aggregation, breakdown, currency, period, period_start)
 ),
 
 final as (
