@@ -89,11 +89,11 @@ attribution.published_run      -       r          r          r       r
 # what reports and the marts may see of tables that hold persons too: a new column is not in it
 VISIBLE = {
     "stream.revenue": (
-        "event_id", "occurred_at", "day_only", "received_at", "account_id", "kind", "iacv",
-        "currency", "opportunity_id", "arr", "tcv", "term_months", "product",
+        "event_id", "source", "occurred_at", "day_only", "received_at", "account_id", "kind",
+        "iacv", "currency", "opportunity_id", "arr", "tcv", "term_months", "product",
     ),
     "stream.resolved_touches": (
-        "event_id", "occurred_at", "day_only", "received_at", "channel", "campaign_id",
+        "event_id", "source", "occurred_at", "day_only", "received_at", "channel", "campaign_id",
         "account_id", "person_id", "lead_id", "touch_type", "collateral_id", "creative_id",
     ),
 }  # fmt: skip

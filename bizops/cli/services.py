@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from bizops.cli.data_checks import examine_data
 from bizops.cli.printing import Format, FormatOption, print_json
 from bizops.settings import Settings
 
@@ -86,15 +87,35 @@ def status(output: FormatOption = Format.TABLE) -> None:
     raise typer.Exit(0 if healthy else 1)
 
 
-def doctor(output: FormatOption = Format.TABLE) -> None:
+def doctor(
+    data: Annotated[
+        bool, typer.Option("--data", help="Look at the data in the database instead.")
+    ] = False,
+    currency: Annotated[
+        str | None,
+        typer.Option(
+            envvar="BIZOPS_CURRENCY",
+            help="With --data: the reporting currency that amounts need exchange rates to.",
+        ),
+    ] = None,
+    output: FormatOption = Format.TABLE,
+) -> None:
     """Say what this machine lacks, a sentence each; exit code 1 if something necessary does.
 
-    Example: bizops doctor --format json
+    With --data: what in the data does not fit together, such as campaigns without spend, touches
+    without accounts and sources that fell silent, and what share of IACV each leaves unattributed
+    or in doubt; exit code 1 if that is 5 % or more, or a source is silent. docs/data-checks.md says
+    what each means.
+
+    Example: bizops doctor --data --format json
     """
     from bizops import local
     from bizops.local.doctor import Verdict
 
-    found = local.examine(Settings.from_environment())
+    settings = Settings.from_environment()
+    if data:
+        raise typer.Exit(0 if examine_data(settings, currency or None, output) else 1)
+    found = local.examine(settings)
     fine = all(one.verdict is not Verdict.MISSING for one in found)
     if output is Format.JSON:
         content = {"ok": fine, "checks": [asdict(one) for one in found]}
