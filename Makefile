@@ -24,10 +24,11 @@ lint: setup  ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: setup  ## stream and model beside their peers, and how both scale; takes hours
+bench: setup  ## stream and model beside their peers, and how all scales; takes hours
 	@$(BIN)/python -m benchmarks.compare
 	@$(BIN)/python -m benchmarks.rivals
 	@$(BIN)/python -m benchmarks.scale
+	@$(BIN)/python -m benchmarks.warehouse
 	@$(BIN)/python -m benchmarks.truth
 	@$(BIN)/python -m benchmarks.placebo
 	@$(BIN)/python -m benchmarks.calibration

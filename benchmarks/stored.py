@@ -4,7 +4,7 @@ import time
 
 from bizops.database import Connection
 
-__all__ = ["fill"]
+__all__ = ["drop_indexes", "fill"]
 
 STEP = 5_000_000
 FILLED = ("touches", "identifiers", "identifier_touches")
@@ -22,7 +22,7 @@ def fill(connection: Connection, events: int) -> float:
         cursor.execute("set maintenance_work_mem = '1GB'")
         cursor.execute("set max_parallel_maintenance_workers = 2")
         cursor.execute("set synchronous_commit = off")
-        restore = [make for table in FILLED for make in _drop_indexes(cursor, table)]
+        restore = [make for table in FILLED for make in drop_indexes(cursor, table)]
         for first in range(0, events, STEP):
             last = min(first + STEP, events) - 1
             cursor.execute(TOUCHES, {"first": first, "last": last, "visitors": events // 5})
@@ -60,7 +60,7 @@ select id, 'email', 5, '2025-01-01', '2025-12-31' from stream.identifiers
 """
 
 
-def _drop_indexes(cursor: object, table: str) -> list[str]:
+def drop_indexes(cursor: object, table: str) -> list[str]:
     """Drop all indexes and constraints that hold one; returns what makes them again."""
     cursor.execute(  # type: ignore[attr-defined]
         """
