@@ -71,6 +71,7 @@ def run(tmp_path: Path) -> Run:
         ["runs", "rollback"],
         ["transform"],
         ["report", "--by", "channel"],
+        ["doctor", "--data"],
     ],
     ids=" ".join,
 )

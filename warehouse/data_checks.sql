@@ -14,10 +14,7 @@ where has_column_privilege('stream.' || name, 'source', 'select')
 -- ahead where its own clock is after ours; of one that knows its day only, that day may begin 14
 -- hours earlier elsewhere. More than a day ahead is a wrong date rather than a clock.
 create temporary table checked_touches on commit drop as
-with spent as (
-    select distinct channel, campaign_id, true as is_spent from stream.spend
-),
-touches as (
+with touches as (
     select
         t.source,
         t.channel,
@@ -31,9 +28,11 @@ touches as (
         t.occurred_at - t.received_at
             > case when t.day_only then interval '14 hours' else interval '5 minutes' end
             as is_ahead,
-        s.is_spent is null and t.campaign_id <> '(none)' as is_unspent
+        t.campaign_id <> '(none)' and (t.channel, t.campaign_id) not in (
+            select s.channel, s.campaign_id from stream.spend s
+        ) as is_unspent
     from stream.resolved_touches t
-    left join spent s using (channel, campaign_id)
+    offset 0  -- or PostgreSQL takes groups for many, and sorts all touches rather than hash them
 )
 select
     case
