@@ -21,10 +21,9 @@ from numpy.typing import NDArray
 
 from attribution.expected import expected, measure, some_accounts
 from attribution.features import Features
-from attribution.journeys import Journeys
+from attribution.journeys import US_PER_DAY, Journeys
 from attribution.posterior import Posterior
 from attribution.risk import CUSTOMER, Spells, clipped, joined
-from attribution.summary import period_starts
 
 __all__ = ["MAX_Z", "Check", "check_predictions"]
 
@@ -184,11 +183,18 @@ def _by_channel(journeys: Journeys, features: Features, every: Spells) -> Iterat
             yield _Part("no touch", "no touch so far", before, ~came)
 
 
+def _months(time_us: IntArray) -> NDArray[np.datetime64]:
+    months: NDArray[np.datetime64] = (
+        (time_us // US_PER_DAY).astype("datetime64[D]").astype("datetime64[M]")
+    )
+    return months
+
+
 def _by_month(journeys: Journeys, every: Spells) -> Iterator[_Part]:
     never, _ = _bounds(journeys)
     ends = np.array([journeys.started_us.min(), journeys.until_us - 1])
-    first, last = period_starts(ends, "month").astype("datetime64[M]")
-    starts = period_starts(journeys.conversions.time_us, "month").astype("datetime64[M]")
+    first, last = _months(ends)
+    starts = _months(journeys.conversions.time_us)
     for month in np.arange(first, last + ONE_MONTH):
         begin, end = (np.full_like(never, _microseconds(at)) for at in (month, month + ONE_MONTH))
         spells = clipped(every, begin, end)

@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from datetime import date
 from io import BytesIO
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ OIDS = {4: 700, 8: 701}  # PostgreSQL's types of float by their bytes
 END = struct.pack(">h", -1)
 FIRST_DAY = date(2000, 1, 1).toordinal()  # PostgreSQL counts days from here
 BATCH = 8 << 20
+CHUNK = 4_096
 
 
 def copy_columns(connection: Connection, table: str, columns: dict[str, Any]) -> None:
@@ -46,16 +48,26 @@ def copy_draws(
     """
     width, size = draws.shape[1], draws.itemsize
     head = struct.pack(">iiiiii", 20 + (4 + size) * width, 1, 0, OIDS[size], width, 1)
-    items = np.zeros(draws.shape, dtype=[("size", ">i4"), ("value", f">f{size}")])
-    items["size"], items["value"] = size, draws
+    items = chain.from_iterable(
+        _items(draws[at : at + CHUNK]) for at in range(0, len(draws), CHUNK)
+    )
     with connection.cursor() as cursor:
         statement = f"copy {table} ({', '.join(columns)}) from stdin (format binary)"
         rows: Any = _Rows(_encoded(keys, head, items, len(columns)))  # copying only ever reads
         cursor.copy_expert(statement, rows)
 
 
+def _items(draws: NDArray[np.floating]) -> NDArray[Any]:
+    """Each number as PostgreSQL sends it: twice the memory, so that not all are at once."""
+    items = np.zeros(
+        draws.shape, dtype=[("size", ">i4"), ("value", f">f{draws.itemsize}")]
+    )  # fmt: skip
+    items["size"], items["value"] = draws.itemsize, draws
+    return items
+
+
 def _encoded(
-    keys: Iterable[Sequence[str | date]], head: bytes, items: NDArray[Any], columns: int
+    keys: Iterable[Sequence[str | date]], head: bytes, items: Iterable[NDArray[Any]], columns: int
 ) -> Iterable[bytes]:
     yield SIGNATURE
     count = struct.pack(">h", columns)

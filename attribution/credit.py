@@ -69,7 +69,7 @@ class DrawCredit:
 
     conversion: IntArray
     unit: IntArray
-    shares: NDArray[np.float32]
+    shares: NDArray[np.floating]
 
 
 class CreditRow(NamedTuple):

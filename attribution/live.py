@@ -24,7 +24,6 @@ from attribution.publish import Findings, write_credit
 from attribution.restate import credit_conversions, only_conversions
 from attribution.runs import read_snapshot
 from attribution.stale import QUERIES, Published, ask, find_published
-from attribution.sums import sum_up_new
 from bizops.database import connect, opened
 from bizops.errors import ServiceError, UsageError
 
@@ -225,18 +224,11 @@ def follow(
 ) -> None:
     """Credit deals as they are won until stopped; a database that is away is waited for.
 
-    Sums (`attribution.credit_summary`) follow from another thread within seconds.
-
     Parameters
     ----------
     on_credited
         Told what readers see now.
     """
-    unsummed = threading.Event()
-    unsummed.set()  # of whoever was here before
-    threading.Thread(
-        target=_keep_sums, args=(database_url, stopped, unsummed), name="sums", daemon=True
-    ).start()
     wait = FIRST_WAIT_S
     away = False
     while not stopped.is_set():
@@ -247,7 +239,6 @@ def follow(
                     wait, away = FIRST_WAIT_S, False
                     if credited:
                         on_credited(credited)
-                        unsummed.set()
                     live.wait(LOOK_AGAIN_S if again else LOOK_EVERY_S, stopped)
         except AWAY as error:
             if not away:
@@ -255,27 +246,6 @@ def follow(
             away = True
             stopped.wait(wait)
             wait = min(2 * wait, LONGEST_WAIT_S)
-
-
-def _keep_sums(database_url: str, stopped: threading.Event, unsummed: threading.Event) -> None:
-    """Bring sums up to date, a tenth of the time at most."""
-    said = ""
-    while not stopped.is_set():
-        unsummed.wait()
-        unsummed.clear()
-        began = time.monotonic()
-        try:
-            sum_up_new(database_url)
-            said = ""
-        except UsageError:
-            pass  # the other thread says so
-        except (psycopg2.Error, ServiceError) as error:
-            unsummed.set()
-            reason = str(error).partition("\n")[0]
-            if reason != said:
-                log.warning("sums wait: %s", reason)
-            said = reason
-        stopped.wait(max(SUM_EVERY_S, 9 * (time.monotonic() - began)))
 
 
 def may_credit(database_url: str) -> bool:

@@ -18,14 +18,14 @@ from attribution.journeys import NEVER, QUERIES, Journeys
 from attribution.kept import Effects, Kept, save_effects, save_kept
 from attribution.leads import LeadCredit, Leads
 from attribution.runs import publish_run
-from attribution.summary import SummaryRow, summarise, summarise_draws
+from attribution.totals import TotalRow, total_draws, totals
 from bizops.database import Connection
 from bizops.models import BAYESIAN
 
-__all__ = ["Findings", "write_credit", "write_findings", "write_summary"]
+__all__ = ["Findings", "write_credit", "write_findings", "write_totals"]
 
-SUMMARY = (
-    "dimension", "channel", "campaign_id", "period", "period_start", "currency",
+TOTALS = (
+    "dimension", "channel", "campaign_id", "currency",
     "conversions_mean", "conversions_low", "conversions_high", "iacv_mean", "iacv_low", "iacv_high",
 )  # fmt: skip
 
@@ -86,7 +86,7 @@ def write_findings(connection: Connection, run_id: str, findings: Findings, **fo
     if findings.activity is not None:
         save_activity(connection, run_id, findings.activity)
     save_effects(connection, run_id, findings.effects)
-    _write_summary(connection, run_id, findings)
+    _write_totals(connection, run_id, findings)
     with connection.cursor() as cursor:
         cursor.execute(QUERIES["analyze"])
     publish_run(connection, run_id, **found)
@@ -123,7 +123,6 @@ def _write_conversions(connection: Connection, run_id: str, findings: Findings) 
             "known_until": _moments(conversions.known_us, conversions.known_us == NEVER),
             "provisional": np.array([id_ in provisional for id_ in conversions.event_ids], bool),
             "seen": pa.repeat(pa.scalar(findings.seen, pa.string()), len(conversions)),
-            "in_sums": _same(findings.seen is None, len(conversions)),
         },
     )
 
@@ -178,29 +177,27 @@ def _write_draws(
     copy_draws(connection, "attribution.credit_draws", columns, keys, draws.shares)
 
 
-def _write_summary(connection: Connection, run_id: str, findings: Findings) -> None:
+def _write_totals(connection: Connection, run_id: str, findings: Findings) -> None:
     for model, credit in findings.credit.items():
-        rows: Iterator[SummaryRow]
+        rows: Iterator[TotalRow]
         if model == BAYESIAN and findings.draws is not None:
-            rows = summarise_draws(findings.journeys, findings.draws)
+            rows = total_draws(findings.journeys, findings.draws)
         else:
-            rows = summarise(findings.journeys, credit)
-        write_summary(connection, run_id, model, rows)
+            rows = totals(findings.journeys, credit)
+        write_totals(connection, run_id, model, rows)
 
 
-def write_summary(
-    connection: Connection, run_id: str, model: str, rows: Iterator[SummaryRow]
-) -> None:
+def write_totals(connection: Connection, run_id: str, model: str, rows: Iterator[TotalRow]) -> None:
     """Write sums of a model's credit."""
     first = next(rows, None)
     if first is None:
         return
-    columns = dict(zip(SUMMARY, zip(*chain((first,), rows), strict=True), strict=True))
+    columns = dict(zip(TOTALS, zip(*chain((first,), rows), strict=True), strict=True))
     count = len(columns["channel"])
     keys = {"run_id": _same(run_id, count), "model": _same(model, count)}
     copy_columns(
         connection,
-        "attribution.credit_summary",
+        "attribution.credit_totals",
         keys | {name: pa.array(values) for name, values in columns.items()},
     )
 

@@ -263,16 +263,16 @@ order by run_id
 -- What a run credits to each channel over all time.
 select channel, currency, conversions_mean, conversions_low, conversions_high,
     iacv_mean, iacv_low, iacv_high
-from attribution.credit_summary
-where run_id = %(run_id)s and model = %(model)s and dimension = 'channel' and period = 'all'
+from attribution.credit_totals
+where run_id = %(run_id)s and model = %(model)s and dimension = 'channel'
 order by channel = '(baseline)', iacv_mean desc, channel
 
 -- name: campaign_table
 -- What a run credits to each campaign over all time, the most first.
 select channel, campaign_id, currency, conversions_mean, conversions_low, conversions_high,
     iacv_mean, iacv_low, iacv_high
-from attribution.credit_summary
-where run_id = %(run_id)s and model = %(model)s and dimension = 'campaign' and period = 'all'
+from attribution.credit_totals
+where run_id = %(run_id)s and model = %(model)s and dimension = 'campaign'
     and channel <> '(baseline)'
 order by iacv_mean desc, channel, campaign_id
 
@@ -306,7 +306,7 @@ order by model, channel collate "C", campaign_id collate "C"
 -- name: analyze
 -- Readers find a run of which PostgreSQL knows how large it is, or they wait for bad plans.
 analyze attribution.conversions, attribution.credit, attribution.credit_draws,
-    attribution.lead_credit, attribution.credit_summary
+    attribution.lead_credit, attribution.credit_totals
 
 -- name: spend_by_day
 -- What each campaign cost by day and currency, up to a day since 1970.

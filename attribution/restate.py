@@ -17,12 +17,12 @@ from attribution.kept import Kept, load_effects, load_kept
 from attribution.leads import LeadCredit, credit_leads_by_model, load_leads
 from attribution.pairs import counted_pairs
 from attribution.posterior import touch_intensity
-from attribution.publish import Findings, write_credit
+from attribution.publish import Findings, write_credit, write_totals
 from attribution.risk import CUSTOMER, PROSPECT
 from attribution.rulebook import credit_by_rules
 from attribution.runs import exclusive, read_snapshot
 from attribution.stale import Published, Stale, ask, find_published, find_stale
-from attribution.sums import holding_sums, sum_up, where_credited
+from attribution.totals import total_up_again
 from bizops.database import Connection, opened
 from bizops.models import BAYESIAN
 
@@ -80,7 +80,7 @@ def restate(
     UsageError
         If the published run was made before runs kept what this needs.
     """
-    with exclusive(database_url), holding_sums(database_url):
+    with exclusive(database_url):
         attempts = ATTEMPTS
         while True:
             try:
@@ -125,7 +125,7 @@ class _Work:
             new_campaigns = [" / ".join(unit) for unit in used if self.kept and unit not in known]
             self._replace(findings, changed)
         else:
-            sum_up(self.connection, self.run_)
+            self._total_up(set())
         restated_at = None
         if conversions or changed:
             restated_at = self._ask(
@@ -186,11 +186,22 @@ class _Work:
     def _replace(self, findings: Findings, leads: set[str]) -> None:
         """Write the new rows in place of the old ones, and the sums of both anew."""
         ids = list(self.stale.conversions)
-        before = where_credited(self.connection, self.run_, ids)
+        before = self._credited(ids)
         self._ask("delete_conversions", conversions=ids, models=self.run_.models)
         self._ask("delete_leads", leads=sorted(leads))
         write_credit(self.connection, self.run_.run_id, findings)
-        sum_up(self.connection, self.run_, before)
+        self._total_up(before | self._credited(ids))
+
+    def _total_up(self, channels: set[str]) -> None:
+        """Sums of these channels, and of those that deals were credited to as they were won."""
+        came_since = [id_ for (id_,) in self._ask("provisional")]
+        channels = channels | self._credited(came_since)
+        for model, rows in total_up_again(self.connection, self.run_, channels):
+            write_totals(self.connection, self.run_.run_id, model, rows)
+
+    def _credited(self, conversions: list[str]) -> set[str]:
+        found = self._ask("credited_channels", conversions=conversions, models=self.run_.models)
+        return {channel for (channel,) in found}
 
 
 def credit_now(

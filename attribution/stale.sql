@@ -216,12 +216,6 @@ where run_id = %(run_id)s and lead_id = any(%(leads)s)
 -- The rows of some leads.
 delete from attribution.lead_credit where run_id = %(run_id)s and lead_id = any(%(leads)s)
 
--- name: credited_channels
--- Which channels some conversions are credited to.
-select distinct channel
-from attribution.credit
-where run_id = %(run_id)s and model = any(%(models)s) and conversion_id = any(%(conversions)s)
-
 -- name: fitted_conversions
 -- Those of some conversions that the fit saw.
 select conversion_id
@@ -241,66 +235,44 @@ draws as (
 delete from attribution.conversions
 where run_id = %(run_id)s and conversion_id = any(%(conversions)s)
 
--- name: days
--- The days of some conversions.
-select distinct (occurred_at at time zone 'UTC')::date
-from attribution.conversions
-where run_id = %(run_id)s and conversion_id = any(%(conversions)s)
+-- name: credited_channels
+-- Channels, the baseline too, that have credit of some conversions.
+select distinct channel
+from attribution.credit
+where run_id = %(run_id)s and model = any(%(models)s) and conversion_id = any(%(conversions)s)
 
--- name: delete_summaries
--- Sums by channels, over the periods that hold some days, that are to be written again.
-delete from attribution.credit_summary
+-- name: provisional
+-- Conversions that came after the fit.
+select conversion_id from attribution.conversions where run_id = %(run_id)s and provisional
+
+-- name: delete_totals
+-- Sums of some channels that are to be written again.
+delete from attribution.credit_totals
 where run_id = %(run_id)s and model = any(%(models)s) and channel = any(%(channels)s)
-  and (period = 'all' or (period, period_start) in (
-      select period, date_trunc(period, day::timestamp)::date
-      from unnest(%(days)s::date[]) as day
-      cross join (values ('day'), ('week'), ('month'), ('quarter')) as of_period (period)
-  ))
 
--- name: summarise_rules
+-- name: total_rules
 -- The same sums of rules, whose intervals have no width.
-insert into attribution.credit_summary (
-    run_id, model, dimension, channel, campaign_id, period, period_start, currency,
+insert into attribution.credit_totals (
+    run_id, model, dimension, channel, campaign_id, currency,
     conversions_mean, conversions_low, conversions_high, iacv_mean, iacv_low, iacv_high
 )
-with daily as (
-    select run_id, model, channel, campaign_id, currency,
-        (occurred_at at time zone 'UTC')::date as day,
+with sums as (
+    select run_id, model, dimension, channel,
+        case dimension when 'campaign' then campaign_id else '' end as campaign_id, currency,
         sum(share) as conversions, sum(share * iacv::double precision) as amount
     from attribution.credit
     join attribution.conversions using (run_id, conversion_id)
+    cross join (values ('campaign'), ('channel')) as of_dimension (dimension)
     where run_id = %(run_id)s and model = any(%(models)s) and channel = any(%(channels)s)
     group by 1, 2, 3, 4, 5, 6
-),
-placed as (
-    select run_id, model, dimension, channel,
-        case dimension when 'campaign' then campaign_id else '' end as campaign_id, period,
-        case when period <> 'all' then date_trunc(period, day::timestamp)::date end as period_start,
-        currency, conversions, amount
-    from daily
-    cross join (values ('campaign'), ('channel')) as of_dimension (dimension)
-    cross join (values ('day'), ('week'), ('month'), ('quarter'), ('all')) as of_period (period)
-),
-sums as (
-    select run_id, model, dimension, channel, campaign_id, period, period_start, currency,
-        sum(conversions) as conversions, sum(amount) as amount
-    from placed
-    where period = 'all' or (period, period_start) in (
-        select period, date_trunc(period, day::timestamp)::date
-        from unnest(%(days)s::date[]) as day
-        cross join (values ('day'), ('week'), ('month'), ('quarter')) as of_period (period)
-    )
-    group by 1, 2, 3, 4, 5, 6, 7, 8
 )
-select run_id, model, dimension, channel, campaign_id, period, period_start, currency,
+select run_id, model, dimension, channel, campaign_id, currency,
     conversions, conversions, conversions, amount, amount, amount
 from sums
 
 -- name: draws_of_channel
 -- Draws of what a channel is credited, in the order of journeys.
-select
-    (extract(epoch from c.occurred_at) * 1000000)::bigint, c.currency,
-    c.iacv::double precision, d.campaign_id, array_send(d.shares)
+select c.currency, c.iacv::double precision, d.campaign_id, array_send(d.shares)
 from attribution.credit_draws d
 join attribution.conversions c using (run_id, conversion_id)
 where run_id = %(run_id)s and channel = %(channel)s
@@ -327,19 +299,6 @@ union
 select account_id from stream.touches where lead_id = any(%(leads)s) and account_id is not null
 union
 select account_id from stream.identities where lead_id = any(%(leads)s) and account_id is not null
-
--- name: not_in_sums
--- Conversions that are credited, and that the sums do not hold yet.
-select conversion_id from attribution.conversions where run_id = %(run_id)s and not in_sums
-
--- name: put_in_sums
--- The sums hold these from now on.
-update attribution.conversions set in_sums = true
-where run_id = %(run_id)s and conversion_id = any(%(conversions)s)
-
--- name: hold_sums
--- One at a time changes sums, and none while marts are built: `bizops transform` holds it too.
-select pg_advisory_lock(7202622)
 
 -- name: deals
 -- Deals that the run does not credit, the earliest first.

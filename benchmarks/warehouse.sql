@@ -347,36 +347,22 @@ cross join lateral (
 ) places (campaign, share)
 group by model, n, campaign
 
--- name: credit_summary
--- Sums by campaign and channel, for each period; the model's intervals are 40 %% to either side.
-insert into attribution.credit_summary (run_id, model, dimension, channel, campaign_id, period,
-    period_start, currency, conversions_mean, conversions_low, conversions_high, iacv_mean,
-    iacv_low, iacv_high)
-with by_day as (
+-- name: credit_totals
+-- Sums in all by campaign and channel; the model's intervals are 40 %% to either side.
+insert into attribution.credit_totals (run_id, model, dimension, channel, campaign_id, currency,
+    conversions_mean, conversions_low, conversions_high, iacv_mean, iacv_low, iacv_high)
+with summed as (
     select
-        c.model, c.channel, c.campaign_id, (v.occurred_at at time zone 'UTC')::date as day,
-        sum(c.share) as conversions, sum(c.share * v.iacv::float8) as iacv
+        c.model, d.dimension, c.channel, d.campaign_id,
+        sum(c.share) as conversions, sum(c.share * v.iacv::float8) as iacv,
+        case c.model when 'bayesian' then 0.4 else 0 end as doubt
     from attribution.credit c
     join attribution.conversions v using (run_id, conversion_id)
+    cross join lateral (values ('campaign', c.campaign_id), ('channel', '')) d (dimension, campaign_id)
     where c.run_id = 'bench'
     group by 1, 2, 3, 4
-),
-summed as (
-    select
-        b.model, d.dimension, b.channel, d.campaign_id, p.period, p.start,
-        sum(b.conversions) as conversions, sum(b.iacv) as iacv,
-        case b.model when 'bayesian' then 0.4 else 0 end as doubt
-    from by_day b
-    cross join lateral (values ('campaign', b.campaign_id), ('channel', '')) d (dimension, campaign_id)
-    cross join lateral (
-        values
-            ('day', b.day), ('week', date_trunc('week', b.day::timestamp)::date),
-            ('month', date_trunc('month', b.day::timestamp)::date),
-            ('quarter', date_trunc('quarter', b.day::timestamp)::date), ('all', null)
-    ) p (period, start)
-    group by 1, 2, 3, 4, 5, 6
 )
-select 'bench', model, dimension, channel, campaign_id, period, start, 'USD',
+select 'bench', model, dimension, channel, campaign_id, 'USD',
     conversions, conversions * (1 - doubt), conversions * (1 + doubt),
     iacv, iacv * (1 - doubt), iacv * (1 + doubt)
 from summed
@@ -385,4 +371,4 @@ from summed
 -- As a run does.
 analyze attribution.conversions, attribution.credit, attribution.credit_draws,
     attribution.incremental_draws, attribution.incremental_iacv_draws, attribution.lead_credit,
-    attribution.credit_summary
+    attribution.credit_totals

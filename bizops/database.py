@@ -21,7 +21,7 @@ __all__ = [
     "opened",
 ]
 
-WRITTEN_SCHEMAS = ("stream", "attribution")
+WRITTEN_SCHEMAS = ("stream", "attribution", "warehouse")
 """Schemas that migrations make."""
 BUILT_SCHEMAS = ("staging", "intermediate", "marts")
 """Schemas in which dbt makes tables anew; of the database nothing else is ours."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bizops.calendar import Calendar
+from bizops.currencies import CURRENCIES
 from bizops.errors import UsageError
 from bizops.kafka_security import KafkaSecurity
 from bizops.variables import read_port, read_seconds
@@ -59,6 +61,11 @@ class Settings:
         ``BIZOPS_POSTGRES_PORT``), or None: then it chooses free ones and keeps them.
     watching
         How workers are watched.
+    calendar
+        When weeks and fiscal quarters begin.
+    currency
+        What figures are reported in (``BIZOPS_CURRENCY``, ISO 4217), by the exchange rates there
+        are; None leaves each amount in its own.
     """
 
     home: Path
@@ -75,6 +82,8 @@ class Settings:
     kafka_port: int | None = None
     postgres_port: int | None = None
     watching: Watching = field(default_factory=Watching)
+    calendar: Calendar = field(default_factory=Calendar)
+    currency: str | None = None
     kafka_security: KafkaSecurity = field(default_factory=KafkaSecurity)
 
     @classmethod
@@ -84,8 +93,8 @@ class Settings:
         Raises
         ------
         UsageError
-            If a number is none, or not in its range, the suppression key is too short, or the URL
-            of the database or what is said of Kafka's security does not fit.
+            If a number is none, or not in its range, the suppression key is too short, or the
+            currency, the URL of the database or what is said of Kafka's security does not fit.
         """
         env = os.environ if environment is None else environment
         prefix = env.get("BIZOPS_TOPIC_PREFIX", "")
@@ -104,6 +113,8 @@ class Settings:
             kafka_port=read_port(env, "BIZOPS_KAFKA_PORT"),
             postgres_port=read_port(env, "BIZOPS_POSTGRES_PORT"),
             watching=Watching.from_environment(env),
+            calendar=Calendar.from_environment(env),
+            currency=_currency(env),
             kafka_security=KafkaSecurity.from_environment(env),
         )
 
@@ -127,13 +138,24 @@ class Settings:
             "BIZOPS_SESSION_TIMEOUT": self.session_timeout_s,
             "BIZOPS_KAFKA_PORT": self.kafka_port,
             "BIZOPS_POSTGRES_PORT": self.postgres_port,
+            "BIZOPS_CURRENCY": self.currency,
         }
         own = {name: "" if value is None else str(value) for name, value in values.items()}
-        return own | self.kafka_security.environment() | self.watching.environment()
+        others = (self.kafka_security, self.watching, self.calendar)
+        return own | {name: value for one in others for name, value in one.environment().items()}
 
     def topic(self, name: str) -> str:
         """The full name of a topic of the contract, such as ``touches``."""
         return f"{self.topic_prefix}{name}"
+
+
+def _currency(environment: Mapping[str, str]) -> str | None:
+    code = environment.get("BIZOPS_CURRENCY") or None
+    if code is not None and code not in CURRENCIES:
+        raise UsageError(
+            f"BIZOPS_CURRENCY is {code!r}; expected a code of ISO 4217 such as USD or EUR"
+        )
+    return code
 
 
 def _database_url(environment: Mapping[str, str]) -> str | None:

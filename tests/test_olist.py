@@ -96,3 +96,19 @@ def test_leads_and_deals_come_out_right(
     assert diagnostics["divergences"] == 0
     assert diagnostics["r_hat_max"] <= 1.01
     assert min(diagnostics["ess_bulk_min"], diagnostics["ess_tail_min"]) >= 400
+
+    run(command, settings, "transform")
+    funnel = """
+        select metric, breakdown, round(value::numeric, 2)::float8, numerator
+        from marts.marketing_metrics where period = 'all'
+    """
+    found = {row[:2]: row[2:] for row in rows(settings, funnel)}
+    for origin, leads, won, days in (
+        ("", 8000, 842, 14.65),
+        ("paid search", 1586, 195, 15.67),
+        ("social", 1350, 75, 30.56),
+        ("email", 493, 15, 21.13),
+    ):
+        assert found["leads_by_origin", origin][0] == leads
+        assert found["lead_to_customer", origin][1] == won
+        assert found["days_to_customer", origin][0] == days

@@ -51,20 +51,17 @@ def read_added(
 
 
 def _add(sums: AddedSums, rows: list[tuple[Any, ...]], by: str, relative: Relative) -> None:
-    conversions = decode_arrays([row[6] for row in rows]).astype(np.float64)
-    valued = [place for place, row in enumerate(rows) if row[7] is not None]
-    iacv = decode_arrays([rows[place][7] for place in valued]) if valued else None
-    place_of = {place: number for number, place in enumerate(valued)}
-    for place, (channel, campaign_id, start, items, parts, iacv_parts, *_) in enumerate(rows):
-        for item, part, iacv_part in zip(items, parts, iacv_parts, strict=True):
+    for channel, campaign_id, start, items, parts, iacv_parts, rate, *draws in rows:
+        of_iacv = draws[0] is None
+        added = decode_arrays([draws[of_iacv]])[0].astype(np.float64) * rate
+        for item, part in zip(items, iacv_parts if of_iacv else parts, strict=True):
             group = _group(by, channel, campaign_id, item, start)
             effect: FloatArray | float = 1.0
             if by in ITEMS:
                 effect = relative.get((channel, campaign_id, item), 1.0)
-                _put(sums.alike, group, conversions[place] * part)
-            _put(sums.conversions, group, conversions[place] * part * effect)
-            if iacv is not None and place in place_of:
-                _put(sums.iacv, group, iacv[place_of[place]] * iacv_part * effect)
+                if not of_iacv:
+                    _put(sums.alike, group, added * part)
+            _put(sums.iacv if of_iacv else sums.conversions, group, added * part * effect)
 
 
 def _put(sums: dict[Group, FloatArray], group: Group, draws: FloatArray) -> None:

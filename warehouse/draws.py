@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bizops.arrays import decode_arrays
 from bizops.database import Connection
 from bizops.intervals import interval
-from warehouse.figures import Estimate, Group
+from warehouse.figures import Draws, Estimate, Group
 
 __all__ = ["DrawSums", "estimates", "read_draw_sums"]
 
@@ -21,36 +21,48 @@ BATCH = 2_000
 
 @dataclass
 class DrawSums:
-    """Sums of shares and of share x amount for each group, draw by draw.
+    """Sums of shares, and of share x what a conversion came to, for each group, draw by draw.
 
     Attributes
     ----------
-    shares, amounts
-        By group, arrays of shape ``(draw,)``.
+    shares, amounts, kept, earned
+        By group, arrays of shape ``(draw,)``; the last two as in :class:`Draws`.
     """
 
     shares: dict[Group, FloatArray] = field(default_factory=dict)
     amounts: dict[Group, FloatArray] = field(default_factory=dict)
+    kept: dict[Group, FloatArray] = field(default_factory=dict)
+    earned: dict[Group, FloatArray] = field(default_factory=dict)
 
-    def add(self, groups: list[Group], shares: FloatArray, amounts: FloatArray) -> None:
-        """Add rows: ``shares`` of shape ``(row, draw)``, what each is a share of ``(row,)``."""
+    def of(self, group: Group) -> Draws | None:
+        """What a group was credited, nothing where it was not; None where there are no draws."""
+        if not self.shares:
+            return None
+        nothing = np.zeros_like(next(iter(self.shares.values())))
+        held = (self.shares, self.amounts, self.kept, self.earned)
+        return Draws(*(figure.get(group, nothing) for figure in held))
+
+    def add(self, groups: list[Group], shares: FloatArray, worth: FloatArray) -> None:
+        """Add rows: ``shares`` of shape ``(row, draw)``, what each is a share of ``(row, 3)``."""
         places = {group: place for place, group in enumerate(dict.fromkeys(groups))}
         at = np.array([places[group] for group in groups])
         order = np.argsort(at, kind="stable")
         starts = np.searchsorted(at[order], np.arange(len(places)))
         ordered = shares[order]
-        share_sums = np.add.reduceat(ordered, starts, axis=0)
-        amount_sums = np.add.reduceat(ordered * amounts[order, None], starts, axis=0)
-        for group, place in places.items():
-            self.shares[group] = self.shares.get(group, 0.0) + share_sums[place]
-            self.amounts[group] = self.amounts.get(group, 0.0) + amount_sums[place]
+        of_each = np.column_stack((np.ones(len(at)), worth))[order]
+        for held, column in zip(
+            (self.shares, self.amounts, self.kept, self.earned), of_each.T, strict=True
+        ):
+            sums = np.add.reduceat(ordered * column[:, None], starts, axis=0)
+            for group, place in places.items():
+                held[group] = held.get(group, 0.0) + sums[place]
 
 
 def read_draw_sums(connection: Connection, query: str, parameters: Mapping[str, Any]) -> DrawSums:
     """Sum the draws that ``query`` finds, batch by batch.
 
-    The query gives key, campaign_id, start, item, amount, the part of the draws that is meant, and
-    ``array_send`` of a ``real[]``.
+    The query gives key, campaign_id, start, item, amount, what of it is kept and earned (None where
+    that is not known), the part of the draws that is meant, and ``array_send`` of a ``real[]``.
     """
     sums = DrawSums()
     with connection.cursor(name="draws") as cursor:
@@ -58,9 +70,10 @@ def read_draw_sums(connection: Connection, query: str, parameters: Mapping[str, 
         cursor.execute(query, parameters)
         while rows := cursor.fetchmany(BATCH):
             groups = [Group(*row[:4]) for row in rows]
-            amounts, parts = (np.array([row[column] for row in rows]) for column in (4, 5))
-            shares = decode_arrays([row[6] for row in rows]).astype(np.float64)
-            sums.add(groups, shares * parts[:, None], amounts)
+            worth = np.array([row[4:7] for row in rows], dtype=np.float64)  # None is NaN
+            parts = np.array([row[7] for row in rows])
+            shares = decode_arrays([row[8] for row in rows]).astype(np.float64)
+            sums.add(groups, shares * parts[:, None], worth)
     return sums
 
 

@@ -1,21 +1,25 @@
 """The figures of one row of a report, and those that follow from others. No input or output."""
 
+import math
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammainc
+from scipy.special import gammainc, gammaincinv
 
 from bizops.best import Beside
+from bizops.intervals import interval
 
 __all__ = [
     "BASELINE",
     "Comparison",
+    "Draws",
     "Estimate",
     "Group",
     "Observed",
+    "Range",
     "Retention",
     "Row",
     "make_row",
@@ -24,6 +28,10 @@ __all__ = [
 ]
 
 BASELINE = "(baseline)"
+SOME_DRAWS = 400
+"""Of retention, where there are no draws of credit."""
+
+FloatArray = NDArray[np.float64]
 
 
 class Group(NamedTuple):
@@ -70,6 +78,32 @@ class Estimate(NamedTuple):
         return Estimate(*(value + constant for value in self))
 
 
+class Range(NamedTuple):
+    """A figure as it is defined, and its 90 % interval; without a high end where there is none."""
+
+    value: float
+    low: float
+    high: float | None
+
+
+class Draws(NamedTuple):
+    """What is credited, draw by draw; all of shape ``(draw,)``.
+
+    Attributes
+    ----------
+    kept
+        What is left of the IACV in all the years that its products are known to be kept.
+    earned
+        What is left each year of products of which that has to be estimated. NaN, as ``kept``,
+        where a margin is not known.
+    """
+
+    shares: FloatArray
+    iacv: FloatArray
+    kept: FloatArray
+    earned: FloatArray
+
+
 @dataclass(frozen=True)
 class Comparison:
     """A creative beside the others of its campaign, or collateral beside its campaigns' means.
@@ -102,8 +136,10 @@ class Observed:
     iacv: Estimate | None = None
     median_conversion_days: float | None = None
     iacv_at_median_conversion_time: float | None = None
-    iacv_draws: NDArray[np.float64] | None = None
-    """Of credited IACV, shape ``(draw,)``."""
+    kept: float = 0.0
+    earned: float = 0.0
+    """As in :class:`Draws`, by mean shares."""
+    draws: Draws | None = None
     comparison: Comparison | None = None
 
     def at_most(self) -> "Observed":
@@ -131,6 +167,22 @@ class Retention:
         """1 / annual churn rate; None where no churn was seen."""
         return divided(self.years, self.churned)
 
+    def draws(self, count: int) -> FloatArray:
+        """Years that customers may stay: of a rate that is ``Gamma(churned + 1/2, years)``.
+
+        By Jeffreys' prior; each as likely as any other, in an order of chance, which is always the
+        same. Only where churn was seen.
+        """
+        each = (np.arange(count) + 0.5) / count
+        rates = gammaincinv(self.churned + 0.5, each) / self.years
+        return np.random.default_rng(1).permutation(1.0 / rates)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Of the 90 % interval of these years."""
+        _, low, high = (float(end[0]) for end in interval(self.draws(SOME_DRAWS)[:, None]))
+        return low, high
+
 
 @dataclass(frozen=True)
 class Row:
@@ -150,9 +202,9 @@ class Row:
     median_conversion_days: float | None
     iacv_at_median_conversion_time: float | None
     estimated_iacv: float | None
-    cac: float | None
-    ltv: float | None
-    roi: float | None
+    cac: Range | None
+    ltv: Range | None
+    roi: Range | None
     roi_above_one: float | None
     roi_above_one_unknown: str | None
     currency: str | None
@@ -166,7 +218,6 @@ def make_row(
     seen: Observed,
     *,
     retention: Retention,
-    margin: float | None,
     currency: str | None,
     account_name: str | None = None,
     bounded: bool = False,
@@ -175,20 +226,15 @@ def make_row(
 
     Parameters
     ----------
-    margin
-        Share of IACV that is left after the cost of serving it, in (0, 1], or None.
     bounded
         Whether credit is an upper bound, so that it may be nothing.
     """
     baseline = group.key == BASELINE
-    conversions = seen.conversions.mean if seen.conversions and not baseline else None
-    iacv = seen.iacv.mean if seen.iacv and not baseline else None
-    cac = divided(seen.spend, conversions)
-    ltv = product(divided(iacv, conversions), margin, retention.mean_years)
-    above_one, unknown = roi_above_one(seen, baseline, margin, retention)
+    above_one, unknown = roi_above_one(seen, baseline, retention)
     if bounded:
         seen = seen.at_most()
         above_one, unknown = None, unknown or "credit is an upper bound"
+    cac, ltv, roi = (None, None, None) if baseline else _worth(seen, retention, bounded)
     return Row(
         group=group,
         account_name=account_name,
@@ -206,7 +252,7 @@ def make_row(
         estimated_iacv=product(2.0, seen.iacv_at_median_conversion_time),
         cac=cac,
         ltv=ltv,
-        roi=divided(ltv, cac),
+        roi=roi,
         roi_above_one=above_one,
         roi_above_one_unknown=unknown,
         currency=currency,
@@ -215,32 +261,77 @@ def make_row(
     )
 
 
+def _worth(
+    seen: Observed, retention: Retention, bounded: bool
+) -> tuple[Range | None, Range | None, Range | None]:
+    """CAC, LTV and ROI.
+
+    Customers that cost so much each are a falling function of conversions alone, so that its draws
+    have the ends of theirs. LTV and ROI have doubt of credit and of retention, which are drawn
+    together. Where credit is an upper bound, so are LTV and ROI, and CAC is a lower one.
+    """
+    conversions, spend = seen.conversions, seen.spend
+    if conversions is None or not conversions.mean:
+        return None, None, None
+    cac = None
+    if spend is not None:
+        unbounded = bounded or conversions.low <= 0
+        high = None if unbounded else spend / conversions.low
+        cac = Range(spend / conversions.mean, spend / conversions.high, high)
+    years = retention.mean_years
+    worth = seen.kept + (seen.earned * years if years is not None and seen.earned else seen.earned)
+    if math.isnan(worth) or (years is None and seen.earned):
+        return cac, None, None
+    if seen.draws is None:
+        ends = retention.ends if years is not None else (0.0, 0.0)
+        low, high = (seen.kept + seen.earned * end for end in ends)
+        ltv = Range(*(part / conversions.mean for part in (worth, low, high)))
+        return cac, ltv, Range(worth / spend, low / spend, high / spend) if spend else None
+    shares, _, kept, earned = seen.draws
+    drawn = kept + (earned * retention.draws(len(earned)) if years is not None else 0.0)
+    some = shares > 0
+    ltv = _ranged(worth / conversions.mean, drawn[some] / shares[some], bounded)
+    roi = _ranged(worth / spend, drawn / spend, bounded) if spend else None
+    return cac, ltv, roi
+
+
+def _ranged(value: float, draws: FloatArray, bounded: bool) -> Range:
+    _, low, high = (float(end[0]) for end in interval(draws[:, None]))
+    return Range(value, 0.0 if bounded else low, high)
+
+
 def roi_above_one(
-    seen: Observed, baseline: bool, margin: float | None, retention: Retention
+    seen: Observed, baseline: bool, retention: Retention
 ) -> tuple[float | None, str | None]:
     """Probability that ROI is above one, or None and why it cannot be known.
 
-    ROI is credited IACV x margin x years of retention / spend: the conversions that LTV and CAC are
-    by cancel out. Each posterior draw has its IACV; the rate at which customers are lost is
-    ``Gamma(churned + 1/2, years)`` (Jeffreys' prior), and independent of it, so that a draw's
-    probability is that of a rate below ``IACV x margin / spend``, in closed form.
+    ROI is what is left of credited IACV over the years of retention / spend: the conversions that
+    LTV and CAC are by cancel out. Each posterior draw has its IACV; the rate at which customers are
+    lost is ``Gamma(churned + 1/2, years)`` (Jeffreys' prior), and independent of it, so that a
+    draw's probability is that of a rate below what is left each year / spend, in closed form; what
+    products whose retention is known bring is taken off the spend before.
     """
+    draws = seen.draws
+    estimated = draws is not None and bool(np.any(draws.earned > 0))
     reasons = (
         (baseline, "nothing is spent on the baseline"),
         (seen.spend is None, "no spend was recorded"),
         (seen.spend is not None and seen.spend <= 0, "the spend recorded is not above zero"),
-        (margin is None, "no margin was given"),
+        (draws is not None and bool(np.isnan(draws.earned).any()), "no margin was given"),
+        (draws is None, "there are no posterior draws"),
         (
-            not retention.churned,
+            estimated and not retention.churned,
             "no customer was lost in a whole term yet, so that retention is not known",
         ),
-        (seen.iacv_draws is None, "there are no posterior draws"),
     )
     unknown = next((reason for holds, reason in reasons if holds), None)
-    if unknown or seen.iacv_draws is None or seen.spend is None or margin is None:
+    if unknown or draws is None or seen.spend is None:
         return None, unknown
-    rates = seen.iacv_draws * margin / seen.spend
-    chances = gammainc(retention.churned + 0.5, rates * retention.years)
+    lacking = seen.spend - draws.kept
+    open_ = lacking > 0
+    chances = np.ones(len(lacking))
+    rates = draws.earned[open_] / lacking[open_]
+    chances[open_] = gammainc(retention.churned + 0.5, rates * retention.years)
     return float(chances.mean()), None
 
 

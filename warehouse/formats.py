@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bizops.best import Times, told
-from warehouse.figures import Comparison, Estimate, Row
+from warehouse.figures import Comparison, Estimate, Range, Row
 from warehouse.question import KEYS, Question
 from warehouse.report import Report, Run
 
@@ -29,6 +29,7 @@ __all__ = [
     "printable",
 ]
 
+RANGES = ("cac", "ltv", "roi")
 FIGURES = (
     "touches",
     "leads",
@@ -42,9 +43,7 @@ FIGURES = (
     "median_conversion_days",
     "iacv_at_median_conversion_time",
     "estimated_iacv",
-    "cac",
-    "ltv",
-    "roi",
+    *RANGES,
     "roi_above_one",
     "roi_above_one_unknown",
     "bound",
@@ -82,7 +81,10 @@ def as_csv(report: Report) -> str:
     text = io.StringIO()
     columns: list[str] = [*KEYS[report.question.by], "period_start"]
     for name in _figures(report):
-        columns += (f"{name}_{end}" for end in ENDS[name]) if name in ENDS else (name,)
+        if name in RANGES:
+            columns += (name, f"{name}_low", f"{name}_high")
+        else:
+            columns += (f"{name}_{end}" for end in ENDS[name]) if name in ENDS else (name,)
     writer = csv.DictWriter(text, [*columns, "currency", "run_id"], lineterminator="\n")
     writer.writeheader()
     for row in report.rows:
@@ -106,6 +108,10 @@ def describe_run(run: Run) -> str:
     ]
     if run.provisional:
         parts.append(f"{run.provisional:,} conversions came since: their credit is provisional")
+    for currency, amounts, day in run.without_rate:
+        parts.append(
+            f"left out: {amounts:,} amounts in {currency}, the last of {day}, have no rate"
+        )
     if run.waiting:
         parts.append(f"{run.waiting:,} revenue events not attributed yet (`bizops attribute`)")
     return "; ".join(parts)
@@ -115,7 +121,7 @@ def _record(report: Report, row: Row) -> dict[str, Any]:
     return (
         dict(zip(KEYS[report.question.by], key_cells(report.question, row), strict=True))
         | {"period_start": row.group.start.isoformat() if row.group.start else None}
-        | {name: _plain(_figure(row, name)) for name in _figures(report)}
+        | dict(pair for name in _figures(report) for pair in _named(name, _figure(row, name)))
         | {"currency": row.currency, "run_id": report.run.run_id}
     )
 
@@ -141,8 +147,12 @@ def _figure(row: Row, name: str) -> Any:
     return None
 
 
-def _plain(value: Any) -> Any:
-    return value._asdict() if isinstance(value, Estimate | Times) else value
+def _named(name: str, value: Any) -> list[tuple[str, Any]]:
+    """A figure under its name; of CAC, LTV and ROI the ends of the interval under theirs."""
+    if name in RANGES:
+        figures = value or (None, None, None)
+        return list(zip((name, f"{name}_low", f"{name}_high"), figures, strict=True))
+    return [(name, value._asdict() if isinstance(value, Estimate | Times) else value)]
 
 
 def harmless(value: Any) -> Any:
@@ -193,6 +203,16 @@ def _spread(show: Callable[[float], str]) -> Callable[[Estimate], str]:
     return shown
 
 
+def _range(show: Callable[[float], str]) -> Callable[[Range], str]:
+    def shown(figure: Range) -> str:
+        if figure.low == figure.high:
+            return show(figure.value)
+        high = "" if figure.high is None else show(figure.high)
+        return f"{show(figure.value)} ({show(figure.low)}–{high})"
+
+    return shown
+
+
 COLUMNS = (
     Column("Touches", "touches", _count, 7),
     Column("Leads", "leads", _count, 8),
@@ -204,9 +224,9 @@ COLUMNS = (
     Column("IACV", "attributed_iacv", _spread(amount)),
     Column("Days", "median_conversion_days", _count, 11),
     Column("Est. IACV", "estimated_iacv", amount, 12),
-    Column("CAC", "cac", amount, 3),
-    Column("LTV", "ltv", amount, 5),
-    Column("ROI", "roi", _count, 4),
+    Column("CAC", "cac", _range(amount), 3),
+    Column("LTV", "ltv", _range(amount), 5),
+    Column("ROI", "roi", _range(_count), 4),
     Column("ROI > 1", "roi_above_one", _percent, 4),
     Column("Effect", "relative_effect", _spread(_count), 1),
     Column("Best", "probability_best", _percent, 1),

@@ -15,6 +15,8 @@ __all__ = ["NOTHING", "QUERIES", "ask", "observe"]
 
 QUERIES = load_queries("warehouse")
 ONE_CONVERSION = 1.0
+OF_CREDIT = ("median_conversion_days", "iacv_at_median_conversion_time", "kept", "earned")
+"""What the query of credit gives besides what intervals are of."""
 NOTHING = Estimate.exact(0.0)
 
 
@@ -23,8 +25,13 @@ def ask(
 ) -> list[tuple[Any, ...]]:
     """All rows of a named query; ``credit`` is the table that stands for ``{credit}`` in it."""
     with connection.cursor() as cursor:
-        cursor.execute(QUERIES[name].replace("{credit}", credit), parameters)
+        cursor.execute(of_conversions(QUERIES[name]).replace("{credit}", credit), parameters)
         return cursor.fetchall()
+
+
+def of_conversions(query: str) -> str:
+    """The query with the one on conversions, which several begin with, in its place."""
+    return query.replace("{conversions}", QUERIES["conversions"])
 
 
 def observe(
@@ -53,8 +60,6 @@ def observe(
     )
     incremental = estimates(added.conversions, zero_below=ONE_CONVERSION)
     added_iacv = estimates(added.iacv)
-    nothing = 0.0 * next(iter(sums.amounts.values())) if sums.amounts else None
-
     groups = {*touches, *spend, *leads, *conversions, *incremental}
     observed = {
         group: Observed(
@@ -66,9 +71,8 @@ def observe(
             incremental_conversions=incremental.get(group, NOTHING) if incremental else None,
             incremental_iacv=added_iacv.get(group, NOTHING) if added_iacv else None,
             iacv=iacv.get(group, NOTHING),
-            median_conversion_days=credit[group][2] if group in credit else None,
-            iacv_at_median_conversion_time=credit[group][3] if group in credit else None,
-            iacv_draws=sums.amounts.get(group, nothing),
+            **dict(zip(OF_CREDIT, credit.get(group, ())[2:], strict=False)),
+            draws=sums.of(group),
             comparison=comparisons.get(group),
         )
         for group in groups
@@ -98,7 +102,7 @@ def _draws(
         return DrawSums(), AddedSums(), {}
     carried = question.by in ITEMS
     query = ITEM_QUERIES["credit_draws_of_items"] if carried else QUERIES["credit_draws"]
-    sums = read_draw_sums(connection, query, parameters)
+    sums = read_draw_sums(connection, of_conversions(query), parameters)
     if question.by == "account":  # draws of what is added are kept by campaign only
         return sums, AddedSums(), {}
     relative = read_relative(connection, parameters) if carried else {}

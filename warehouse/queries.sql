@@ -38,7 +38,7 @@ touched as (
 select
     key,
     campaign_id,
-    case when %(period)s <> 'all' then date_trunc(%(period)s, day::timestamp)::date end as start,
+    stream.period_start(%(period)s, day, %(week_start)s, %(fiscal_year_start)s) as start,
     item,
     count(*),
     count(distinct lead_id)
@@ -51,13 +51,14 @@ group by 1, 2, 3, 4
 select
     channel as key,
     case when %(by)s in ('campaign', 'creative') then campaign_id else '' end,
-    case when %(period)s <> 'all' then date_trunc(%(period)s, date::timestamp)::date end as start,
+    stream.period_start(%(period)s, date, %(week_start)s, %(fiscal_year_start)s) as start,
     case %(by)s when 'creative' then coalesce(creative_id, '(none)') else '' end,
-    sum(amount)::float8
+    sum(stream.in_currency(amount, currency, %(currency)s, date))::float8 as spend
 from stream.spend
-where date between %(first_day)s and %(last_day)s and currency = %(currency)s
+where date between %(first_day)s and %(last_day)s
     and %(by)s not in ('account', 'collateral')
 group by 1, 2, 3, 4
+having sum(stream.in_currency(amount, currency, %(currency)s, date)) is not null
 
 -- name: attributed_leads
 -- Leads won, by share of credit; those of the baseline have the key "(baseline)".
@@ -79,7 +80,7 @@ with credited as (
 select
     key,
     case when key = '(baseline)' then '' else campaign_id end,
-    case when %(period)s <> 'all' then date_trunc(%(period)s, day::timestamp)::date end as start,
+    stream.period_start(%(period)s, day, %(week_start)s, %(fiscal_year_start)s) as start,
     '',
     sum(share)
 from credited
@@ -88,7 +89,7 @@ group by 1, 2, 3
 
 -- name: credited_models
 -- The models that the run gave credit by.
-select distinct model from attribution.credit_summary where run_id = %(run_id)s
+select distinct model from attribution.credit_totals where run_id = %(run_id)s
 
 -- name: has_credit
 -- Whether the run gave credit by the model; one without any conversion had none to give.
@@ -116,12 +117,13 @@ dated as (
     select *, (occurred_at at time zone 'UTC')::date as day from amounts
 )
 select
-    case when %(period)s <> 'all' then date_trunc(%(period)s, day::timestamp)::date end as start,
+    stream.period_start(%(period)s, day, %(week_start)s, %(fiscal_year_start)s) as start,
     sum(conversions),
-    sum(explained)::float8,
-    sum(iacv)::float8
+    coalesce(sum(stream.in_currency(explained, currency, %(currency)s, day)), 0)::float8,
+    coalesce(sum(stream.in_currency(iacv, currency, %(currency)s, day)), 0)::float8
 from dated
-where day between %(first_day)s and %(last_day)s and currency = %(currency)s
+where day between %(first_day)s and %(last_day)s
+    and stream.in_currency(1, currency, %(currency)s, day) is not null
 group by 1
 
 -- name: waiting
@@ -141,8 +143,12 @@ select
 
 -- name: credit
 -- Conversions and IACV credited to each group by a model's mean shares, with the credit-weighted
--- median of the days from touch to conversion and the IACV credited within it.
-with credited as (
+-- median of the days from touch to conversion and the IACV credited within it; and what is left of
+-- that IACV each year, of products that are known to be kept for so long, times that, and of others.
+with conversions as (
+    {conversions}
+),
+credited as (
     select
         case %(by)s
             when 'account' then v.account_id
@@ -151,35 +157,38 @@ with credited as (
         end as key,
         case when %(by)s in ('campaign', 'creative') then c.campaign_id else '' end as campaign_id,
         case %(by)s when 'creative' then coalesce(t.creative_id, '(none)') else '' end as item,
-        (v.occurred_at at time zone 'UTC')::date as day,
+        v.day,
         -- a conversion of which only the day is known is that many whole days after the touch
         greatest(
             0,
             case
                 when v.day_only
-                    then (v.occurred_at at time zone 'UTC')::date
-                        - (c.touched_at at time zone 'UTC')::date
+                    then v.day - (c.touched_at at time zone 'UTC')::date
                 else extract(epoch from v.occurred_at - c.touched_at) / 86400
             end
         )::float8 as age_days,
         c.share,
-        c.share * v.iacv::float8 as iacv
+        c.share * v.iacv as iacv,
+        c.share * v.kept as kept,
+        c.share * v.earned as earned
     from {credit} c
-    join attribution.conversions v using (run_id, conversion_id)
+    join conversions v using (conversion_id)
     left join stream.resolved_touches t
         on %(by)s in ('creative', 'collateral') and t.event_id = c.touch_id
     where c.run_id = %(run_id)s and c.model = %(model)s and c.channel <> '(baseline)'
-        and v.currency = %(currency)s and c.share > 0
+        and c.share > 0
 ),
 dated as (
     select
         key,
         campaign_id,
-        case when %(period)s <> 'all' then date_trunc(%(period)s, day::timestamp)::date end as start,
+        stream.period_start(%(period)s, day, %(week_start)s, %(fiscal_year_start)s) as start,
         item,
         age_days,
         sum(share) as share,
-        sum(iacv) as iacv
+        sum(iacv) as iacv,
+        sum(coalesce(kept, 'NaN')) as kept,
+        sum(coalesce(earned, 'NaN')) as earned
     from credited
     where day between %(first_day)s and %(last_day)s
     group by 1, 2, 3, 4, 5
@@ -211,33 +220,78 @@ select
     sum(share),
     sum(iacv),
     median_days,
-    sum(iacv) filter (where age_days <= median_days)
+    sum(iacv) filter (where age_days <= median_days),
+    sum(kept),
+    sum(earned)
 from centred
 group by key, campaign_id, start, item, median_days
 
+-- name: conversions
+-- Conversions of the run in the currency that is asked for, and what is left of them each year: where
+-- it is known how long their product is kept, times that (kept), else as it is (earned). Of one whose
+-- margin is not known both are null.
+select
+    conversion_id,
+    account_id,
+    occurred_at,
+    day_only,
+    day,
+    iacv,
+    margin * iacv * coalesce(retention_years, 0) as kept,
+    margin * iacv * (retention_years is null)::integer as earned
+from (
+    select
+        v.conversion_id,
+        v.account_id,
+        v.occurred_at,
+        v.day_only,
+        d.day,
+        stream.in_currency(v.iacv, v.currency, %(currency)s, d.day)::float8 as iacv,
+        coalesce(stream.margin(r.product, d.day), %(margin)s::float8) as margin,
+        stream.retention_years(r.product, d.day) as retention_years
+    from attribution.conversions v
+    cross join lateral (select (v.occurred_at at time zone 'UTC')::date as day) d
+    left join stream.revenue r on r.event_id = v.conversion_id
+    where v.run_id = %(run_id)s
+) valued
+where iacv is not null
+
 -- name: credit_draws
 -- Draws of the share of each conversion, in PostgreSQL's binary form of an array.
-with credited as (
-    select
-        case %(by)s when 'account' then v.account_id else c.channel end as key,
-        case %(by)s when 'campaign' then c.campaign_id else '' end as campaign_id,
-        (v.occurred_at at time zone 'UTC')::date as day,
-        v.iacv::float8 as iacv,
-        c.shares
-    from attribution.credit_draws c
-    join attribution.conversions v using (run_id, conversion_id)
-    where c.run_id = %(run_id)s and c.channel <> '(baseline)' and v.currency = %(currency)s
+with conversions as (
+    {conversions}
 )
 select
-    key,
-    campaign_id,
-    case when %(period)s <> 'all' then date_trunc(%(period)s, day::timestamp)::date end as start,
+    case %(by)s when 'account' then v.account_id else c.channel end as key,
+    case %(by)s when 'campaign' then c.campaign_id else '' end as campaign_id,
+    stream.period_start(%(period)s, v.day, %(week_start)s, %(fiscal_year_start)s) as start,
     '',
-    iacv,
+    v.iacv,
+    v.kept,
+    v.earned,
     1.0::float8,
-    array_send(shares)
-from credited
+    array_send(c.shares)
+from attribution.credit_draws c
+join conversions v using (conversion_id)
+where c.run_id = %(run_id)s and c.channel <> '(baseline)'
+    and v.day between %(first_day)s and %(last_day)s
+
+-- name: without_rate
+-- Amounts that can't be told in the currency that is asked for, by theirs, and the last such day.
+select currency, count(*), max(day)
+from (
+    select currency, (occurred_at at time zone 'UTC')::date as day
+    from stream.revenue
+    where iacv <> 0
+    union all
+    select currency, date
+    from stream.spend
+    where amount <> 0 and %(by)s not in ('account', 'collateral')
+) amounts
 where day between %(first_day)s and %(last_day)s
+    and stream.in_currency(1, currency, %(currency)s, day) is null
+group by currency
+order by currency
 
 -- name: retention
 -- Customers lost, and the years of whole terms in which they could be.

@@ -1,13 +1,14 @@
 """What a report is asked for, checked before anything is read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from bizops.calendar import PERIODS, Calendar
 from bizops.errors import UsageError
 from bizops.models import MODELS
 
-__all__ = ["KEYS", "PERIODS", "Question"]
+__all__ = ["KEYS", "Question"]
 
 KEYS = {
     "channel": ("channel",),
@@ -20,7 +21,6 @@ KEYS = {
 
 SYNONYMS = {"organization": "account"}
 NOT_YET = ("lead",)
-PERIODS = ("day", "week", "month", "quarter", "all")
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,21 @@ class Question:
         ``channel``, ``campaign``, ``account`` (``organization`` is the same), ``creative`` or
         ``collateral``.
     period
-        ``day``, ``week`` (from Monday), ``month``, ``quarter`` or ``all``.
+        ``day``, ``week``, ``month``, ``quarter`` or ``all``.
     model
         ``bayesian`` or a rule.
     first_day, last_day
         Days in UTC, both inclusive; None for no end.
     currency
-        ISO 4217; None where all amounts are in one.
+        ISO 4217; amounts in others are told in it where they have a rate. None where all amounts
+        are in one.
     margin
-        Share of IACV left after the cost of serving it, in (0, 1]; None if it is not known.
+        Share of IACV left after the cost of serving it, in (0, 1], of products of which no event
+        says it; None if it is not known.
     limit
         Most rows of a period, the baseline's aside.
+    calendar
+        When weeks and quarters begin.
 
     Raises
     ------
@@ -59,6 +63,7 @@ class Question:
     currency: str | None = None
     margin: float | None = None
     limit: int | None = None
+    calendar: Calendar = field(default_factory=Calendar)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by", SYNONYMS.get(self.by, self.by))
@@ -82,6 +87,9 @@ class Question:
             "model": self.model,
             "first_day": self.first_day or "-infinity",
             "last_day": self.last_day or "infinity",
+            "margin": self.margin,
+            "week_start": self.calendar.week_start,
+            "fiscal_year_start": self.calendar.fiscal_year_start,
         }
 
 

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -34,6 +34,9 @@ class Run:
         Revenue events with IACV that it does not explain, such as those that came after it.
     provisional
         Conversions that came after the fit and are credited by its model.
+    without_rate
+        Amounts that are left out, because they have no rate to the currency asked for: currency,
+        how many, and the day of the last.
     """
 
     run_id: str
@@ -43,6 +46,7 @@ class Run:
     diagnostics: Mapping[str, Any]
     waiting: int
     provisional: int = 0
+    without_rate: tuple[tuple[str, int, date], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,8 @@ def report(
     parameters = question.parameters() | {"run_id": run.run_id}
     parameters["data_until"] = run.data_until or run.published_at
     parameters["currency"] = currency = _currency(connection, question, parameters)
+    left = ask(connection, "without_rate", parameters) if currency else []
+    run = replace(run, without_rate=tuple((row[0], row[1], row[2]) for row in left))
     credit_table = "attribution.credit"
     if credit_rows is not None:
         _store(connection, credit_rows, run.run_id, question.model)
@@ -109,7 +115,6 @@ def report(
             seen[group],
             bounded=group.key in bounded,
             retention=retention,
-            margin=question.margin,
             currency=currency,
             account_name=names.get(group.key),
         )
@@ -143,13 +148,18 @@ def _currency(
     connection: Connection, question: Question, parameters: Mapping[str, Any]
 ) -> str | None:
     found = [row[0] for row in ask(connection, "currencies", parameters)]
-    if question.currency is not None:
-        if found and question.currency not in found:
-            raise UsageError(f"no amounts in {question.currency}; there are {', '.join(found)}")
-        return question.currency
+    wanted = question.currency
+    if wanted is not None:
+        left = ask(connection, "without_rate", dict(parameters) | {"currency": wanted})
+        if found and {currency for currency, *_ in left}.issuperset(found):
+            raise UsageError(
+                f"no amounts in {wanted}, and no exchange rates to it; there are {', '.join(found)}"
+            )
+        return wanted
     if len(found) > 1:
         raise UsageError(
-            f"amounts are in {', '.join(found)}, which don't add up: choose one with --currency"
+            f"amounts are in {', '.join(found)}, which don't add up: choose one with --currency "
+            "(or BIZOPS_CURRENCY), in which others are told by their exchange rates"
         )
     return found[0] if found else None
 

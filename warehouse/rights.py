@@ -17,7 +17,7 @@ ROLES = {
 TRANSFORM = "bizops_transform"
 """Owns the schemas that dbt builds; of the marts the report role reads whatever comes."""
 
-# a reads as in PostgreSQL's own lists: r select, a insert, w update, d delete, U usage; r* is
+# a reads as: r select, a insert, w update, d delete, T truncate, U usage; r* is
 # select on the columns of VISIBLE alone, - is nothing
 MATRIX = """
 relation                       stream  attribute  transform  report  privacy
@@ -60,12 +60,13 @@ stream.account_touches         raw     r          r          r       rawd
 stream.account_channels        r       r          r          r       r
 stream.suppressions            r       -          -          -       rawd
 stream.suppression_key         r       -          -          -       rawd
-stream.erasures                -       -          -          -       rawd
+stream.erasures                -       -          r          -       rawd
 stream.identifier_persons      r       r          -          -       r
 stream.person_accounts         r       r          -          -       r
-stream.identifier_accounts     r       r          -          r       r
+stream.identifier_accounts     r       r          r          r       r
 stream.known_leads             -       r          r          r       r
 stream.resolved_touches        -       r          r*         r*      r
+stream.stored_touches          -       -          r          -       r
 stream.resolved_usage          -       -          r          -       r
 stream.resolved_lead_statuses  -       r          r          -       r
 attribution.runs               -       raw        r          r       rawd
@@ -77,20 +78,27 @@ attribution.incremental_iacv_draws - rad         r          r       rawd
 attribution.incremental_parts  -       rad        r          r       rawd
 attribution.relative_draws     -       rad        r          r       rawd
 attribution.lead_credit        -       rawd       r          r       rawd
-attribution.credit_summary     -       rad        r          r       rawd
+attribution.credit_totals      -       rad        r          r       rawd
 attribution.posterior_draws    -       rad        -          r       rawd
 attribution.removal_effects    -       rad        -          r       rawd
 attribution.account_activity   -       rad        -          r       rawd
 attribution.known_accounts     -       r          -          r       r
-attribution.restatements       -       ra         -          r       rawd
+attribution.restatements       -       ra         r          r       rawd
 attribution.published_run      -       r          r          r       r
+warehouse.transforms           -       -          raw        r       r
+warehouse.conversions          -       -          raT        r       rawd
+warehouse.identifiers          -       -          rawdT      -       rawd
+warehouse.changed_touches      -       -          raT        -       rawd
+warehouse.changed_periods      -       -          raT        -       r
+warehouse.bounded_channels     -       -          raT        r       r
+warehouse.credit_intervals     -       -          raT        r       rawd
 """
 
 # what reports and the marts may see of tables that hold persons too: a new column is not in it
 VISIBLE = {
     "stream.revenue": (
         "event_id", "source", "occurred_at", "day_only", "received_at", "account_id", "kind",
-        "iacv", "currency", "opportunity_id", "arr", "tcv", "term_months", "product",
+        "iacv", "currency", "opportunity_id", "arr", "tcv", "term_months", "product", "stored_in",
     ),
     "stream.resolved_touches": (
         "event_id", "source", "occurred_at", "day_only", "received_at", "channel", "campaign_id",
@@ -98,7 +106,9 @@ VISIBLE = {
     ),
 }  # fmt: skip
 
-PRIVILEGES = {"r": "select", "a": "insert", "w": "update", "d": "delete", "U": "usage"}
+PRIVILEGES = {
+    "r": "select", "a": "insert", "w": "update", "d": "delete", "T": "truncate", "U": "usage",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -6,21 +6,25 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bizops.database import Connection, connect
+from psycopg2 import sql
+
+from bizops.database import Connection, connect, opened
 from bizops.errors import ServiceError, UsageError
 from bizops.settings import Settings
 from warehouse.rights import TRANSFORM
 from warehouse.roles import roles_are_used
 from warehouse.schema import check_schema
+from warehouse.sums import Sums, sum_credit
 
 __all__ = ["Transformed", "transform"]
 
 PROJECT = Path(__file__).parent / "dbt"
-LOCK = 7_202_615  # two that transform one database at once take turns
-SUMS_LOCK = 7_202_622  # sums of credit stay what they are while tables are made of them
+LOCK = 7_202_615  # one at a time transforms a database, and none changes its credit meanwhile
+SESSION = ("jit=off", "work_mem=256MB", "maintenance_work_mem=512MB")
 RUN_DBT = "from dbt.cli.main import cli; cli()"
 FAILURES = ("error", "fail", "runtime error")
 # what libpq reads from a URL and dbt's profile has no place for, as variables that it reads too
@@ -40,14 +44,17 @@ class Transformed:
     Attributes
     ----------
     rows
-        Rows of each mart built, by its name.
+        Rows written of each mart, by its name; None of those that are views.
+    is_full
+        Whether all of them were made anew.
     models, tests
         How many were built, and how many passed.
     """
 
-    rows: dict[str, int]
+    rows: dict[str, int | None]
     models: int
     tests: int
+    is_full: bool
 
 
 def transform(
@@ -57,6 +64,8 @@ def transform(
     select: tuple[str, ...] = (),
     full: bool = False,
     unit_tests: bool = False,
+    margin: float | None = None,
+    now: datetime | None = None,
 ) -> Transformed:
     """Build the schemas ``staging``, ``intermediate`` and ``marts``, and test what they hold.
 
@@ -68,9 +77,13 @@ def transform(
     select
         dbt selectors, such as ``+account_timeline``; everything unless given.
     full
-        Parse the project and build its tables anew, whatever dbt remembers.
+        Make all tables anew. Without it, what has not changed since the last time stays as it is.
     unit_tests
         Test the SQL itself on made-up rows too, not only the data.
+    margin
+        Share of IACV that is left of products of which no event says it.
+    now
+        The moment it is, unless given otherwise.
 
     Raises
     ------
@@ -88,12 +101,18 @@ def transform(
         check_schema(connection)
         with connection.cursor() as cursor:
             cursor.execute("select pg_advisory_lock(%s)", (LOCK,))
-            cursor.execute("select pg_advisory_lock(%s)", (SUMS_LOCK,))
+        as_role = roles_are_used(connection)
+        asked = Sums(now or datetime.now(UTC), settings.currency, margin, settings.calendar)
+        with opened(database_url, application="bizops-sums") as another:
+            another.set_session(isolation_level="REPEATABLE READ")
+            if as_role:
+                another.cursor().execute(sql.SQL("set role {}").format(sql.Identifier(TRANSFORM)))
+            full = not sum_credit(another, asked) or full
         results_file = folder / "target" / "run_results.json"
         results_file.unlink(missing_ok=True)
         finished = subprocess.run(
-            _command(folder, select, full=full, unit_tests=unit_tests),
-            env=_environment(connection, os.environ, as_role=roles_are_used(connection)),
+            _command(folder, settings, select, full=full, unit_tests=unit_tests),
+            env=_environment(connection, os.environ, as_role=as_role),
             cwd=folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -108,17 +127,26 @@ def transform(
         raise UsageError(
             f"nothing is selected by {' '.join(select)!r}; marts are {', '.join(_marts())}"
         )
-    return _summary(results)
+    return _summary(results, is_full=full)
 
 
-def _command(folder: Path, select: tuple[str, ...], *, full: bool, unit_tests: bool) -> list[str]:
+def _command(
+    folder: Path, settings: Settings, select: tuple[str, ...], *, full: bool, unit_tests: bool
+) -> list[str]:
+    calendar = settings.calendar
+    variables = {
+        "reporting_currency": settings.currency or "",
+        "week_start": calendar.week_start,
+        "fiscal_year_start": calendar.fiscal_year_start,
+    }
     command = [sys.executable, "-P", "-c", RUN_DBT, "--quiet", "build"]
     command += ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
     command += ["--target-path", str(folder / "target"), "--log-path", str(folder / "logs")]
+    command += ["--vars", json.dumps(variables)]
     if not unit_tests:
         command += ["--exclude-resource-type", "unit_test"]
     if full:
-        command += ["--full-refresh", "--no-partial-parse"]
+        command += ["--full-refresh"]
     if select:  # no test of what is not selected
         command += ["--indirect-selection", "cautious", "--select", *select]
     return command
@@ -147,7 +175,11 @@ def _environment(
         "DO_NOT_TRACK": "1",
         "PGTZ": "UTC",
         # compiling took seconds where running takes milliseconds
-        "PGOPTIONS": "-c jit=off" + (f" -c role={TRANSFORM}" if as_role else ""),
+        # and sorts of all touches go to disk with what a server grants unless asked
+        "PGOPTIONS": " ".join(
+            f"-c {setting}"
+            for setting in (*SESSION, *([f"role={TRANSFORM}"] if as_role else []))
+        ),
     }  # fmt: skip
 
 
@@ -174,13 +206,18 @@ def _refuse_failures(
         )
 
 
-def _summary(results: list[dict[str, Any]]) -> Transformed:
+def _summary(results: list[dict[str, Any]], *, is_full: bool) -> Transformed:
     ids = [(result["unique_id"].split("."), result["adapter_response"]) for result in results]
     marts = _marts()
     return Transformed(
-        rows={i[2]: answer["rows_affected"] for i, answer in ids if i[2] in marts},
+        rows={
+            i[2]: answer["rows_affected"] if answer["rows_affected"] >= 0 else None
+            for i, answer in ids
+            if i[0] == "model" and i[2] in marts
+        },
         models=sum(i[0] == "model" for i, _ in ids),
         tests=sum(i[0] in ("test", "unit_test") for i, _ in ids),
+        is_full=is_full,
     )
 
 

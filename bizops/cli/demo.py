@@ -180,8 +180,8 @@ class _Outcome:
         with connection.cursor() as cursor:
             cursor.execute(
                 "select model, channel, conversions_mean, conversions_low, conversions_high "
-                "from attribution.credit_summary join attribution.published_run using (run_id) "
-                "where dimension = 'channel' and period = 'all' and channel <> '(baseline)'"
+                "from attribution.credit_totals join attribution.published_run using (run_id) "
+                "where dimension = 'channel' and channel <> '(baseline)'"
             )
             rows = cursor.fetchall()
         caused = {c.channel: float(c.caused_conversions) for c in truth.channels}

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["register"]
 
 ALL = "all"
+Margin = Annotated[
+    float | None,
+    typer.Option(
+        envvar="BIZOPS_MARGIN",
+        help="Share of IACV left after the cost of serving it, such as 0.8, of products of which "
+        "no event says it: LTV needs it.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -44,13 +52,16 @@ def transform(
         list[str] | None,
         typer.Option(help="Only these: a dbt selector, such as +account_timeline; repeatable."),
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Forget what dbt remembers.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Make everything anew.")] = False,
+    margin: Margin = None,
 ) -> None:
     """Build the marts with dbt, and test them.
 
-    The marts (tables in the schema `marts`) are campaign_performance, channel_performance,
-    account_timeline, the metrics of each department (sales_metrics and so on) and
-    metric_availability. Credit is of the newest published run; before the first it is empty.
+    The marts are in the schema `marts`: performance of channels, campaigns, organizations, leads
+    and collateral, each account's timeline, the metrics of each department, and which of those are
+    available. What has changed since the last time is brought up to date; all is made anew after
+    another run of `bizops attribute`. Credit is of the newest published run; before the first it is
+    empty. Amounts are told in BIZOPS_CURRENCY where they have an exchange rate, else in their own.
 
     Example: bizops transform --select +account_timeline
     """
@@ -61,10 +72,12 @@ def transform(
     settings = Settings.from_environment()
     database_url = find_database(settings)
     with Console(stderr=True).status("dbt builds and tests the marts…"):
-        built = build(settings, database_url, select=tuple(select or ()), full=full)
+        built = build(settings, database_url, select=tuple(select or ()), full=full, margin=margin)
     for name, rows in sorted(built.rows.items()):
-        typer.echo(f"marts.{name:<22} {rows:>9,} rows")
-    typer.echo(f"{built.models} models built, {built.tests} tests passed.")
+        told = "a view" if rows is None else f"{rows:,} rows"
+        typer.echo(f"marts.{name:<26} {told:>14}")
+    how = "made anew" if built.is_full else "brought up to date"
+    typer.echo(f"{built.models} models {how}, {built.tests} tests passed.")
 
 
 def report(
@@ -87,15 +100,13 @@ def report(
         datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day, in UTC.")
     ] = None,
     currency: Annotated[
-        str | None, typer.Option(help="Amounts in this currency only, such as EUR.")
-    ] = None,
-    margin: Annotated[
-        float | None,
+        str | None,
         typer.Option(
-            envvar="BIZOPS_MARGIN",
-            help="Share of IACV left after the cost of serving it, such as 0.8: LTV needs it.",
+            envvar="BIZOPS_CURRENCY",
+            help="Tell amounts in this currency, such as EUR, by the exchange rates of their days.",
         ),
     ] = None,
+    margin: Margin = None,
     limit: Annotated[
         int | None, typer.Option(help="Most rows of a period, the (baseline) aside.")
     ] = None,
@@ -120,6 +131,7 @@ def report(
 
     if form not in ("table", "json", "csv"):
         raise UsageError(f"no format {form!r}; have table, json, csv")
+    settings = Settings.from_environment()
     question = Question(
         by=by,
         period=period,
@@ -129,8 +141,9 @@ def report(
         currency=currency,
         margin=margin,
         limit=limit,
+        calendar=settings.calendar,
     )
-    database_url = find_database(Settings.from_environment())
+    database_url = find_database(settings)
     width = Console().width if sys.stdout.isatty() else 120
     with opened(database_url, application="bizops-report") as connection:
         answer = _side_by_side if model == ALL else _by_one_model

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 PUBLISHED = "select run_id from attribution.published_run"
 STATUSES = "select status, error from attribution.runs order by started_at, run_id"
 RESULTS = (
-    "conversions", "credit", "credit_draws", "incremental_draws", "lead_credit", "credit_summary",
+    "conversions", "credit", "credit_draws", "incremental_draws", "lead_credit", "credit_totals",
     "posterior_draws", "removal_effects",
 )  # fmt: skip
 
@@ -75,8 +75,8 @@ def assert_whole(url, conversions):
         assert least >= 0
     for model, total in query(
         url,
-        "select model, sum(conversions_mean) from attribution.credit_summary"
-        " where run_id = %s and dimension = 'campaign' and period = 'all' group by 1",
+        "select model, sum(conversions_mean) from attribution.credit_totals"
+        " where run_id = %s and dimension = 'campaign' group by 1",
         run_id,
     ):
         assert total == pytest.approx(len(conversions), abs=1e-6), model

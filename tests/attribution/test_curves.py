@@ -440,8 +440,8 @@ def test_the_commands(settings, told):
     assert {row["channel"] for row in found["repeats"]} == {"search", "mail", "event"}
     credited = query(
         settings.database_url,
-        "select sum(iacv_mean) / sum(conversions_mean) from attribution.credit_summary"
-        " where model = 'bayesian' and dimension = 'channel' and period = 'all'"
+        "select sum(iacv_mean) / sum(conversions_mean) from attribution.credit_totals"
+        " where model = 'bayesian' and dimension = 'channel'"
         " and channel = 'search'",
     )[0][0]
     search = rows["search-good"]

@@ -104,28 +104,23 @@ def test_draws_add_up_and_agree_with_the_means(small):
     )
     assert expected == pytest.approx(credited, rel=0.2)  # the same parameters, seen two ways
 
-    for dimension, period, total in query(
+    for dimension, total in query(
         url,
-        "select dimension, period, sum(conversions_mean) from attribution.credit_summary"
-        " where model = 'bayesian' group by 1, 2",
+        "select dimension, sum(conversions_mean) from attribution.credit_totals"
+        " where model = 'bayesian' group by 1",
     ):
         ((conversions,),) = query(url, "select count(*) from attribution.conversions")
-        assert total == pytest.approx(conversions, rel=1e-6), (dimension, period)
+        assert total == pytest.approx(conversions, rel=1e-6), dimension
     assert query(
         url,
-        "select count(*) from attribution.credit_summary where not"
+        "select count(*) from attribution.credit_totals where not"
         " (conversions_low <= conversions_mean and conversions_mean <= conversions_high)",
     ) == [(0,)]
     assert query(
         url,
-        "select count(*) from attribution.credit_summary where model <> 'bayesian'"
+        "select count(*) from attribution.credit_totals where model <> 'bayesian'"
         " and (conversions_low <> conversions_high or iacv_low <> iacv_high)",
     ) == [(0,)]
-    assert query(
-        url,
-        "select distinct extract(isodow from period_start)::int from attribution.credit_summary"
-        " where period = 'week'",
-    ) == [(1,)]
 
 
 @pytest.mark.slow
@@ -186,7 +181,7 @@ def test_a_failure_while_writing_leaves_nothing(small, monkeypatch):
     with pytest.raises(OSError, match="full"):
         run(small, Options(rules_only=True))
     assert published(small) == []
-    for table in ("conversions", "credit", "lead_credit", "credit_summary"):
+    for table in ("conversions", "credit", "lead_credit", "credit_totals"):
         assert query(small.database_url, f"select count(*) from attribution.{table}") == [(0,)]
     assert query(small.database_url, "select status, error from attribution.runs") == [
         ("failed", "OSError('full')")
@@ -299,7 +294,7 @@ def test_models_that_are_asked_for_are_published_too(small, also, names):
     done = run(small, Options(rules_only=True, also=also))
     assert done.settings["rules"] == list(names[1:])
     url = small.database_url
-    for table in ("credit", "credit_summary"):
+    for table in ("credit", "credit_totals"):
         found = query(url, f"select distinct model from attribution.{table}")
         assert {model for (model,) in found} == {*names[1:]}
     ((worst, least),) = query(
@@ -319,6 +314,6 @@ def test_currencies_are_kept_apart(settings):
     run(settings)
     assert query(
         settings.database_url,
-        "select currency, iacv_mean from attribution.credit_summary"
-        " where model = 'bayesian' and dimension = 'channel' and period = 'all' order by 1",
+        "select currency, iacv_mean from attribution.credit_totals"
+        " where model = 'bayesian' and dimension = 'channel' order by 1",
     ) == [("EUR", 20.0), ("USD", 10.0)]

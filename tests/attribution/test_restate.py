@@ -6,7 +6,7 @@ import numpy as np
 import psycopg2
 import pytest
 
-from attribution import fit, restate, sums
+from attribution import fit, restate
 from attribution.fit import Options, attribute
 from attribution.journeys import load_journeys
 from attribution.kept import load_effects, load_kept
@@ -32,14 +32,14 @@ ROWS = {
     "credit": "model, conversion_id, touch_id, channel, campaign_id, touched_at",
     "credit_draws": "conversion_id, channel, campaign_id",
     "lead_credit": "model, lead_id, became_lead_at, channel, campaign_id",
-    "credit_summary": "model, dimension, channel, campaign_id, period, period_start, currency",
+    "credit_totals": "model, dimension, channel, campaign_id, currency",
 }
 FIGURES = {
     "conversions": "iacv::float8",
     "credit": "share",
     "credit_draws": "shares",
     "lead_credit": "share",
-    "credit_summary": "array[conversions_mean, conversions_low, conversions_high,"
+    "credit_totals": "array[conversions_mean, conversions_low, conversions_high,"
     " iacv_mean, iacv_low, iacv_high]",
 }
 
@@ -453,7 +453,7 @@ def test_a_run_of_five_rules_keeps_to_them(settings):
     Story().touch("acme", "2026-01-02").sale("acme", "2026-02-01").store(url)
     run(settings, rules_only=True)
     five = ["first_touch", "last_touch", "linear", "time_decay", "position_based"]
-    for table in ("credit", "credit_summary", "lead_credit"):
+    for table in ("credit", "credit_totals", "lead_credit"):
         query(url, f"delete from attribution.{table} where model <> all(%s)", five)
     query(url, "update attribution.runs set settings = settings - 'rules'")
     query_insert(url, "touches", "late", "2026-01-20", account_id="acme", channel="ads",
@@ -483,7 +483,7 @@ def test_a_failure_leaves_the_old_rows(settings, company, monkeypatch):
     done = run(settings)
     before = rows(url, done.run_id)
     store(url, company[-300:], len(company))
-    monkeypatch.setattr(sums, "write_summary", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    monkeypatch.setattr(restate, "write_totals", lambda *_: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(OSError, match="full"):
         restate.restate(url)
     assert rows(url, done.run_id) == before

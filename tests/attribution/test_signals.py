@@ -259,8 +259,8 @@ def test_beside_what_the_published_model_holds(command, settings):
         url,
         "insert into attribution.runs (run_id, status, started_at, finished_at, published_at,"
         " settings, data_until) values ('r', 'published', now(), now(), now(), '{}', '2026-01-10');"
-        "insert into attribution.credit_summary values ('r', 'bayesian', 'channel', 'ads', '',"
-        " 'all', null, 'USD', 0.8, 0.6, 0.9, 800, 600, 900);"
+        "insert into attribution.credit_totals values ('r', 'bayesian', 'channel', 'ads', '',"
+        " 'USD', 0.8, 0.6, 0.9, 800, 600, 900);"
         "insert into attribution.incremental_draws values ('r', '2026-01-01', 'ads', 'a',"
         " '{1, 1, 3}'), ('r', '2026-01-02', 'ads', 'a', '{1, 1, 1}')",
     )
@@ -284,8 +284,8 @@ def test_beside_what_the_published_model_holds(command, settings):
           " ('r', 'd', 'acme', now(), false, 'new', 5, 'EUR');"
           "insert into attribution.credit_draws values ('r', 'c', 'ads', 'a', '{0.5, 1, 1}'),"
           " ('r', 'd', 'ads', 'a', '{1, 0.5, 1}');"
-          "insert into attribution.credit_summary values ('r', 'bayesian', 'channel', 'ads', '',"
-          " 'all', null, 'EUR', 0.8, 0.6, 0.9, 800, 600, 900)")  # fmt: skip
+          "insert into attribution.credit_totals values ('r', 'bayesian', 'channel', 'ads', '',"
+          " 'EUR', 0.8, 0.6, 0.9, 800, 600, 900)")  # fmt: skip
     (ads, _) = sorted(json.loads(command("--format", "json").stdout)["signals"],
                       key=lambda row: row["channel"])  # fmt: skip
     assert ads["model"]["credited"] == {

@@ -20,7 +20,7 @@ from .worlds import make_world, plausible
 
 TABLES = ("conversions", "credit", "credit_draws", "incremental_draws",
           "incremental_iacv_draws", "lead_credit",
-          "credit_summary", "posterior_draws")  # fmt: skip
+          "credit_totals", "posterior_draws")  # fmt: skip
 PUBLISHED = "select run_id from attribution.published_run"
 
 

@@ -260,6 +260,7 @@ PUT_TOGETHER = {
     "streams/trace.py:trace_event": "tables of the event contract",
     "streams/summaries.py:insert_counted": "a statement of ours in one of ours",
     "warehouse/observe.py:ask": "one of two tables with credit",
+    "warehouse/sums.py:_groups": "named queries, one in another",
     "warehouse/draws.py:read_draw_sums": "a named query, passed on",
     "warehouse/schema.py:check_schema": "the name of the version table",
     "warehouse/schema.py:_revise": "SQLAlchemy's text, with the number of a lock",

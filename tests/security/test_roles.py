@@ -50,7 +50,8 @@ def test_every_table_is_named(database_url: str) -> None:
         """
         select n.nspname || '.' || c.relname
         from pg_class c join pg_namespace n on n.oid = c.relnamespace
-        where n.nspname in ('stream', 'attribution') and c.relkind in ('r', 'p', 'v', 'm', 'S')
+        where n.nspname in ('stream', 'attribution', 'warehouse')
+            and c.relkind in ('r', 'p', 'v', 'm', 'S')
             and not exists (  -- a sequence that belongs to a column goes with its table
                 select from pg_depend d
                 where d.objid = c.oid and d.deptype = 'i' and c.relkind = 'S'

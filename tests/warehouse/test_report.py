@@ -49,9 +49,9 @@ def test_channels_by_the_bayesian_model(tiny_database):
     assert ads.median_conversion_days == pytest.approx(32)
     assert ads.iacv_at_median_conversion_time == pytest.approx(1000 * 0.5 + 500 * 0.5)
     assert ads.estimated_iacv == pytest.approx(1500)
-    assert ads.cac == pytest.approx(400 / 1.5)
-    assert ads.ltv == pytest.approx(850 / 1.5 * 0.8 * RETENTION_YEARS, rel=1e-6)
-    assert ads.roi == pytest.approx(ads.ltv / ads.cac)
+    assert ads.cac.value == pytest.approx(400 / 1.5)
+    assert ads.ltv.value == pytest.approx(850 / 1.5 * 0.8 * RETENTION_YEARS, rel=1e-6)
+    assert ads.roi.value == pytest.approx(ads.ltv.value / ads.cac.value)
     assert ads.currency == "USD"
 
     assert (email.touches, email.leads, email.attributed_leads) == (2, 2, pytest.approx(1))
@@ -61,7 +61,7 @@ def test_channels_by_the_bayesian_model(tiny_database):
     assert email.attributed_iacv[:3] == pytest.approx((375, 325, 425), rel=1e-6)
     assert email.median_conversion_days == pytest.approx(10)
     assert email.estimated_iacv == pytest.approx(2 * 375)
-    assert (email.cost_per_lead, email.cac) == (pytest.approx(100), pytest.approx(200))
+    assert (email.cost_per_lead, email.cac.value) == (pytest.approx(100), pytest.approx(200))
 
 
 def test_what_cannot_be_known_is_null(tiny_database):
@@ -110,7 +110,7 @@ def test_campaigns_by_a_rule(tiny_database):
     assert spring.incremental_conversions is None
     assert (spring.touches, spring.leads) == (1, 1)  # by a visitor who became L1
     assert (spring.spend, spring.attributed_leads, spring.cost_per_lead) == (400, 0, None)
-    assert spring.cac == pytest.approx(400 / 1.5)
+    assert spring.cac.value == pytest.approx(400 / 1.5)
     none = rows["ads", "(none)", None]
     assert (none.spend, none.cac, none.attributed_leads) == (None, None, pytest.approx(1))
     assert rows["(baseline)", "(baseline)", None].attributed_iacv[:3] == pytest.approx((-550,) * 3)
@@ -133,7 +133,7 @@ def test_accounts(tiny_database):
     assert acme.attributed_leads == pytest.approx(1)
     assert bolt.attributed_leads == pytest.approx(0.8)
     assert (acme.spend, acme.cac, acme.incremental_conversions) == (None, None, None)
-    assert acme.ltv == pytest.approx(850 / 1.25 * RETENTION_YEARS, rel=1e-6)
+    assert acme.ltv.value == pytest.approx(850 / 1.25 * RETENTION_YEARS, rel=1e-6)
     assert ("coda", "", None) not in rows
 
 
@@ -175,7 +175,9 @@ def test_amounts_of_two_currencies_are_not_added_up(tiny_database):
     assert rows["web", "", None].spend == 70
     assert rows["ads", "", None].spend is None
     assert sum(row.attributed_iacv.mean for row in rows.values()) == 0
-    with pytest.raises(UsageError, match="no amounts in GBP; there are EUR, USD"):
+    with pytest.raises(
+        UsageError, match="no amounts in GBP, and no exchange rates to it; there are EUR, USD"
+    ):
         ask(tiny_database, currency="GBP")
 
 

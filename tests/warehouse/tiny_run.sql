@@ -50,3 +50,8 @@ values
     ('run-1', 'bayesian', 'L2', '2026-01-10Z', '(baseline)', '(baseline)', 0.2),
     ('run-1', 'linear', 'L1', '2026-01-01Z', 'email', 'welcome', 1),
     ('run-1', 'linear', 'L2', '2026-01-10Z', 'ads', '(none)', 1);
+insert into attribution.credit_totals
+select run_id, model, 'channel', channel, '', 'USD', sum(share), 0, 9, 0, 0, 0
+from attribution.credit
+where run_id = 'run-1'
+group by 1, 2, 4;

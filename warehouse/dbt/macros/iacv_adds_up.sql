@@ -14,7 +14,7 @@ revenue as (
         revenue.currency,
         sum(revenue.iacv) as iacv,
         sum(abs(revenue.iacv)) as turnover
-    from {{ ref('stg_revenue') }} as revenue
+    from {{ ref('int_revenue') }} as revenue
     {{ periods('revenue.occurred_on') }}
     group by 1, 2, 3
 )

@@ -3,19 +3,17 @@ with lead_credit as (
     select * from {{ ref('stg_lead_credit') }}
 ),
 
-final as (
+days as (
     select
-        lead_credit.model,
-        dimensions.dimension,
-        periods.period,
-        periods.period_start,
-        lead_credit.channel,
-        dimensions.dimension_campaign_id as campaign_id,
-        sum(lead_credit.share) as attributed_leads
+        became_lead_on as occurred_on,
+        model,
+        channel,
+        campaign_id,
+        sum(share) as attributed_leads
     from lead_credit
-    {{ periods('lead_credit.became_lead_on') }}
-    {{ dimensions('lead_credit.campaign_id') }}
-    group by 1, 2, 3, 4, 5, 6
-)
+    group by became_lead_on, model, channel, campaign_id
+),
 
-select * from final
+{{ rolled_up('days', ['model'], ['attributed_leads']) }}
+
+select * from rolled_up

@@ -1,21 +1,19 @@
 -- one row per dimension, period, channel, campaign and currency with spend recorded
-with spend as (
-    select * from {{ ref('stg_spend') }}
+with spent as (
+    select * from {{ ref('int_spent') }}
 ),
 
-final as (
+days as (
     select
-        dimensions.dimension,
-        periods.period,
-        periods.period_start,
-        spend.channel,
-        dimensions.dimension_campaign_id as campaign_id,
-        spend.currency,
-        sum(spend.amount) as spend
-    from spend
-    {{ periods('spend.spent_on') }}
-    {{ dimensions('spend.campaign_id') }}
-    group by 1, 2, 3, 4, 5, 6
-)
+        spent_on as occurred_on,
+        reporting_currency as currency,
+        channel,
+        campaign_id,
+        sum(reporting_amount) as spend
+    from spent
+    group by spent_on, reporting_currency, channel, campaign_id
+),
 
-select * from final
+{{ rolled_up('days', ['currency'], ['spend']) }}
+
+select * from rolled_up

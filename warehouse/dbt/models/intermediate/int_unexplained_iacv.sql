@@ -1,6 +1,6 @@
 -- one row per period and currency: all IACV less that of the conversions a run explains
 with revenue as (
-    select * from {{ ref('stg_revenue') }}
+    select * from {{ ref('int_revenue') }}
 ),
 
 conversions as (

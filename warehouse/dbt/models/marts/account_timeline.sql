@@ -1,6 +1,10 @@
 -- one row per account and event: touch, opportunity change or revenue
+-- A view: what is asked for is one account at a time, and a table of all would be as large again as
+-- all touches.
+{{ config(materialized='view') }}
+
 with touches as (
-    select * from {{ ref('stg_touches') }}
+    select * from {{ ref('int_touches') }}
 ),
 
 opportunities as (
@@ -8,7 +12,7 @@ opportunities as (
 ),
 
 revenue as (
-    select * from {{ ref('stg_revenue') }}
+    select * from {{ ref('int_revenue') }}
 ),
 
 accounts as (
@@ -20,23 +24,19 @@ conversions as (
 ),
 
 credit as (
-    select * from {{ ref('stg_touch_credit') }}
+    select * from {{ ref('int_credit') }}
+    where model = 'bayesian' and touch_id is not null
 ),
 
 -- amounts in several currencies don't add up: such a touch has a share, but no credited IACV
 touch_credit as (
     select
-        credit.touch_id,
-        sum(credit.share) as credit_share,
-        case
-            when count(distinct conversions.currency) = 1
-                then sum(credit.share * conversions.iacv::double precision)
-        end as credited_iacv,
-        case when count(distinct conversions.currency) = 1 then min(conversions.currency) end
-            as currency
+        touch_id,
+        sum(share) as credit_share,
+        case when count(distinct currency) = 1 then sum(iacv) end as credited_iacv,
+        case when count(distinct currency) = 1 then min(currency) end as currency
     from credit
-    inner join conversions using (conversion_id)
-    group by credit.touch_id
+    group by touch_id
 ),
 
 events as (

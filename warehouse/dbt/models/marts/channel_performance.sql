@@ -1,7 +1,16 @@
 -- one row per model, period, period_start, channel (or baseline) and currency
-with performance as (
-    select * from {{ ref('int_performance') }}
-),
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook='{{ forget_changed_periods() }}',
+    on_schema_change='fail',
+    indexes=[
+        {'columns': ['model', 'period', 'period_start']},
+        {'columns': ['period', 'period_start']},
+    ]
+) }}
+
+with {{ performance('channel') }},
 
 final as (
     select
@@ -21,9 +30,22 @@ final as (
         attributed_conversions_high,
         attributed_iacv_mean,
         attributed_iacv_low,
-        attributed_iacv_high
-    from performance
-    where dimension = 'channel'
+        attributed_iacv_high,
+        conversion_rate,
+        median_conversion_days,
+        iacv_at_median_conversion_time,
+        estimated_iacv,
+        cac,
+        cac_low,
+        cac_high,
+        ltv,
+        ltv_low,
+        ltv_high,
+        roi,
+        roi_low,
+        roi_high,
+        bound
+    from figures
 )
 
 select * from final

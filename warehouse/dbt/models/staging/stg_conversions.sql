@@ -1,12 +1,13 @@
--- one row per conversion that the published run explains, and that its sums hold
+-- one row per conversion that the run explains, in the reporting currency where it has a rate
 select
-    conversions.run_id,
-    conversions.conversion_id,
-    conversions.account_id,
-    (conversions.occurred_at at time zone 'UTC')::date as occurred_on,
-    conversions.iacv,
-    conversions.currency,
-    conversions.provisional
-from {{ source('attribution', 'conversions') }} as conversions
-inner join {{ source('attribution', 'published_run') }} as run using (run_id)
-where conversions.in_sums
+    conversion_id,
+    account_id,
+    occurred_at,
+    occurred_on,
+    day_only,
+    iacv,
+    currency,
+    kept,
+    earned,
+    provisional
+from {{ source('warehouse', 'conversions') }}

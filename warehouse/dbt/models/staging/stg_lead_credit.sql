@@ -1,4 +1,4 @@
--- one row per model, lead and campaign (or baseline) of the published run
+-- one row per model, lead and campaign (or baseline) of the run
 select
     lead_credit.model,
     lead_credit.lead_id,
@@ -7,4 +7,4 @@ select
     lead_credit.campaign_id,
     lead_credit.share
 from {{ source('attribution', 'lead_credit') }} as lead_credit
-inner join {{ source('attribution', 'published_run') }} as run using (run_id)
+inner join {{ ref('stg_transform') }} as transform using (run_id)

@@ -4,5 +4,6 @@ select {{ figure }}_low, {{ figure }}_mean, {{ figure }}_high
 from {{ model }}
 where
     {{ figure }}_low > {{ figure }}_high
-    or num_nulls({{ figure }}_low, {{ figure }}_mean, {{ figure }}_high) not in (0, 3)
+    or ({{ figure }}_low is null) <> ({{ figure }}_mean is null)
+    or ({{ figure }}_high is null) <> ({{ figure }}_mean is null)
 {% endtest %}

@@ -13,6 +13,13 @@ leads as (
     from {{ ref('int_lead_steps') }}
 ),
 
+origins as (
+    select
+        *,
+        case when won_at is not null then 1 else 0 end as is_won
+    from {{ ref('int_lead_origins') }}
+),
+
 spend as (
     select * from {{ ref('stg_spend') }}
 ),
@@ -70,6 +77,24 @@ final as (
     union all
     {{ fact('lead_to_won', 'lead_on', numerator='is_won', denominator='1') }}
     from leads
+    union all
+    {{ fact('leads_by_origin', 'lead_on', breakdown='parts.part', numerator='1') }}
+    from origins
+    {{ whole_and('channel') }}
+    union all
+    {{ fact(
+        'lead_to_customer', 'lead_on', breakdown='parts.part', numerator='is_won', denominator='1',
+    ) }}
+    from origins
+    {{ whole_and('channel') }}
+    union all
+    {{ fact(
+        'days_to_customer', 'lead_on', breakdown='parts.part',
+        observation=days_between('lead_at', 'won_at'),
+    ) }}
+    from origins
+    {{ whole_and('channel') }}
+    where won_at is not null
     union all
     {{ fact('blended_cac', 'occurred_on', currency='currency', numerator='amount') }}
     from expenses

@@ -1,6 +1,6 @@
 -- one row per day, type of touch, collateral and whose it was: a person's, or else an account's
 with touches as (
-    select * from {{ ref('stg_touches') }}
+    select * from {{ ref('int_touches') }}
     where touch_type in ('visit', 'page_view', 'download', 'share')
 ),
 

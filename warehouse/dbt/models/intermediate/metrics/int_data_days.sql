@@ -3,7 +3,7 @@
     'stg_revenue': 'occurred_on',
     'stg_opportunities': 'occurred_on',
     'stg_spend': 'spent_on',
-    'int_touches_by_day': 'occurred_on',
+    'int_touches': 'occurred_on',
     'stg_lead_statuses': 'occurred_on',
     'stg_invoices': 'occurred_on',
     'stg_payments': 'occurred_on',
@@ -28,9 +28,10 @@ with days as (
 
 final as (
     select
-        min(first_on) as first_on,
-        least(max(last_on), '{{ var("as_of") }}'::date) as last_on
+        min(days.first_on) as first_on,
+        least(max(days.last_on), max(transform.as_of)) as last_on
     from days
+    cross join {{ ref('stg_transform') }} as transform
 )
 
 select * from final

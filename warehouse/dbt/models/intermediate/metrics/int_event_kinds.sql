@@ -11,6 +11,7 @@
     'opportunity:amount': ('stg_opportunities', 'amount is not null'),
     'target:iacv': ('stg_targets', "metric = 'iacv'"),
     'spend': ('stg_spend', none),
+    'touch:lead': ('int_touches', 'lead_id is not null'),
     'touch:visit': ('int_touch_subjects', "touch_type in ('visit', 'page_view')"),
     'touch:download': ('int_touch_subjects', "touch_type = 'download'"),
     'touch:share': ('int_touch_subjects', "touch_type = 'share'"),

@@ -9,6 +9,7 @@ converted as (
         revenue.account_id,
         revenue.occurred_at,
         revenue.occurred_on,
+        revenue.day_only,
         revenue.kind,
         revenue.product,
         {{ amount(reporting_amount('revenue.iacv')) }} as iacv,
@@ -43,6 +44,7 @@ final as (
         account_id,
         occurred_at,
         occurred_on,
+        day_only,
         kind,
         product,
         lag(newest_product) over (partition by account_id order by occurred_at, event_id)

@@ -1,0 +1,128 @@
+"""What is brought up to date day by day is what a full build gives, whatever came late or moved."""
+
+from contextlib import closing
+from dataclasses import replace
+from random import Random
+
+import psycopg2
+import pytest
+
+from attribution.fit import Options, attribute
+from attribution.live import Live
+from bizops.events import AnyEvent, build_event
+from bizops.simulation import simulate
+from streams.records import Record
+from streams.store import Store
+from warehouse.transform import transform
+
+from .conftest import execute
+
+pytestmark = pytest.mark.slow
+
+TABLES = (
+    "intermediate.int_touches", "intermediate.int_touch_counts", "intermediate.int_credit_sums",
+    "intermediate.int_attributed_leads", "intermediate.int_spend", "marts.campaign_performance",
+    "marts.channel_performance",
+)  # fmt: skip
+COLUMNS = """
+select string_agg(
+    case data_type when 'double precision' then format('round(%I::numeric, 6)', column_name)
+    else quote_ident(column_name) end, ', ' order by ordinal_position)
+from information_schema.columns where format('%s.%s', table_schema, table_name) = '{table}'
+"""
+
+
+def store(database_url: str, events: list[AnyEvent], first: int) -> None:
+    records = [
+        Record(event.topic, 0, first + place, 1.78e9 + first + place, b"k", event.to_json())
+        for place, event in enumerate(events)
+    ]
+    connection = psycopg2.connect(database_url)
+    try:
+        assert not Store(connection).write(records).letters
+    finally:
+        connection.close()
+
+
+def contents(database_url: str) -> dict[str, set]:
+    found = {}
+    for table in TABLES:
+        ((columns,),) = execute(database_url, COLUMNS.format(table=table))
+        found[table] = set(execute(database_url, f"select {columns} from {table}"))
+    return found
+
+
+def history(seed: int) -> list[list[AnyEvent]]:
+    """A company's events as they may arrive: most in order, some late, in three parts."""
+    random = Random(seed)
+    world = simulate(seed=seed, accounts=60, months=6)
+    events = [event for event in world.events if event.type != "lift_test"]
+    late = {e.event_id for e in events if e.type != "campaign" and random.random() < 0.05}
+    in_time = [event for event in events if event.event_id not in late]
+    cut = [int(len(in_time) * share) for share in (0.8, 0.9)]
+    parts = [in_time[: cut[0]], in_time[cut[0] : cut[1]], in_time[cut[1] :]]
+    for event in events:
+        if event.event_id in late:
+            parts[random.choice((1, 2))].append(event)
+    return parts
+
+
+def merges(events: list[AnyEvent], random: Random) -> list[AnyEvent]:
+    """Facts that make one person of two leads, and move people to another account."""
+    leads = sorted({lead for event in events if (lead := getattr(event, "lead_id", None))})
+    accounts = sorted({event.account_id for event in events if event.type == "account"})
+    made = []
+    for number in range(4):
+        one, other = random.sample(leads, 2)
+        fields = {"lead_id": one, "previous_lead_id": other}
+        if number % 2:
+            fields = {"lead_id": one, "account_id": random.choice(accounts)}
+        made.append(
+            build_event({"type": "identity", "event_id": f"merge-{number}", "source": "test",
+                         "occurred_at": "2020-01-01T00:00:00Z"} | fields)
+        )  # fmt: skip
+    return made
+
+
+def corrected(events: list[AnyEvent], random: Random) -> list[AnyEvent]:
+    """Spend that was something else after all, or of another day."""
+    spend = random.sample([event for event in events if event.type == "spend"], 6)
+    moved = spend[3].model_copy(update={"date": spend[4].date})
+    return [event.model_copy(update={"amount": event.amount * 2}) for event in spend[:3]] + [moved]
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_day_by_day_is_as_all_at_once(settings, seed):
+    random = Random(seed)
+    url = settings.database_url
+    before, *days = history(seed)
+    store(url, before, 0)
+    attribute(settings, url, Options(rules_only=True))
+    assert transform(settings, url).is_full
+    for number, day in enumerate(days, start=1):
+        late = merges(before, random) if number == 1 else corrected(before, random)
+        random.shuffle(day)
+        store(url, [*day, *late], number * 1_000_000)
+        with closing(Live(url)) as live:
+            live.credit_new()
+        assert not transform(settings, url).is_full
+        found = contents(url)
+        assert transform(settings, url, full=True).is_full
+        for table, rows in contents(url).items():
+            assert found[table] ^ rows == set(), table
+    again = transform(settings, url)
+    assert not again.is_full
+    assert again.rows["campaign_performance"] == 0
+
+
+def test_what_figures_are_told_with_makes_all_anew(settings, tiny_database):
+    assert transform(settings, tiny_database).is_full
+    assert not transform(settings, tiny_database).is_full
+    assert transform(replace(settings, currency="EUR"), tiny_database).is_full
+    assert transform(settings, tiny_database, margin=0.8).is_full
+    assert not transform(settings, tiny_database, margin=0.8).is_full
+    execute(tiny_database, "insert into stream.erasures (hash, rows) values ('', '{}')")
+    assert transform(settings, tiny_database, margin=0.8).is_full
+    assert not transform(settings, tiny_database, margin=0.8).is_full
+    execute(tiny_database, "update attribution.runs set status = 'failed' where run_id = 'run-1'")
+    assert transform(settings, tiny_database, margin=0.8).is_full

@@ -1,0 +1,41 @@
+-- one row per model, conversion and credited touch (or baseline): what of the conversion is its
+{{ config(materialized='view') }}
+
+with credit as (
+    select * from {{ ref('stg_credit') }}
+),
+
+conversions as (
+    select * from {{ ref('stg_conversions') }}
+),
+
+final as (
+    select
+        credit.model,
+        conversions.occurred_on,
+        conversions.account_id,
+        conversions.conversion_id,
+        credit.touch_id,
+        credit.channel,
+        credit.campaign_id,
+        conversions.currency,
+        -- a conversion of which only the day is known is that many whole days after the touch
+        greatest(
+            0,
+            case
+                when conversions.day_only
+                    then conversions.occurred_on - (credit.touched_at at time zone 'UTC')::date
+                else
+                    extract(epoch from conversions.occurred_at - credit.touched_at) / 86400
+            end
+        )::double precision as age_days,
+        credit.share,
+        credit.share * conversions.iacv::double precision as iacv,
+        credit.share * conversions.kept as kept,
+        credit.share * conversions.earned as earned
+    from credit
+    inner join conversions using (conversion_id)
+    where credit.share > 0
+)
+
+select * from final

@@ -1,0 +1,79 @@
+-- one row per model, period, period_start, lead (or baseline, or unknown) and currency
+{{ config(materialized='view') }}
+
+with touches as (
+    select
+        occurred_on,
+        channel,
+        campaign_id,
+        lead_id,
+        coalesce(lead_id, '(unknown)') as member
+    from {{ ref('int_touches') }}
+),
+
+credit as (
+    select
+        credit.model,
+        credit.occurred_on,
+        case when credit.touch_id is null then '(baseline)' else '' end as channel,
+        case
+            when credit.touch_id is null then '(baseline)'
+            else coalesce(touches.lead_id, '(unknown)')
+        end as member,
+        credit.currency,
+        credit.age_days,
+        credit.share,
+        credit.iacv,
+        credit.kept,
+        credit.earned
+    from {{ ref('int_credit') }} as credit
+    left join {{ ref('int_touches') }} as touches on touches.event_id = credit.touch_id
+),
+
+leads as (
+    select
+        model,
+        became_lead_on,
+        case when channel = '(baseline)' then '(baseline)' else lead_id end as member,
+        share
+    from {{ ref('stg_lead_credit') }}
+),
+
+{{ member_performance('lead', 'lead_id') }},
+
+final as (
+    select
+        figures.run_id,
+        figures.model,
+        figures.period,
+        figures.period_start,
+        figures.member as lead_id,
+        figures.currency,
+        figures.spend,
+        figures.touches::bigint as touches,
+        figures.leads::bigint as leads,
+        figures.attributed_leads,
+        figures.cost_per_lead,
+        figures.attributed_conversions_mean,
+        figures.attributed_conversions_low,
+        figures.attributed_conversions_high,
+        figures.attributed_iacv_mean,
+        figures.attributed_iacv_low,
+        figures.attributed_iacv_high,
+        figures.conversion_rate,
+        figures.median_conversion_days,
+        figures.iacv_at_median_conversion_time,
+        figures.estimated_iacv,
+        figures.cac,
+        figures.cac_low,
+        figures.cac_high,
+        figures.ltv,
+        figures.ltv_low,
+        figures.ltv_high,
+        figures.roi,
+        figures.roi_low,
+        figures.roi_high
+    from figures
+)
+
+select * from final
