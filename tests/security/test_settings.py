@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bizops.calendar import Calendar
 from bizops.endpoints import Endpoints
 from bizops.errors import UsageError
 from bizops.kafka_security import KafkaSecurity, Secret
@@ -79,7 +80,8 @@ def test_every_setting_is_handed_on_to_the_processes_we_start(tmp_path: Path) ->
     )
     unlike = {"int": 7, "float": 0.75, "str": "x" * 40, "bool": True, "Path": tmp_path}
     watching = Watching(7, "127.0.0.2", 8.5, 9.5, "json")
-    given = {"kafka_security": security, "watching": watching, "session_timeout_s": 7.5}
+    given = {"kafka_security": security, "watching": watching, "session_timeout_s": 7.5,
+             "calendar": Calendar(7, 12), "currency": "CHF"}  # fmt: skip
     for field in dataclasses.fields(Settings):
         if field.name not in given:
             kind = getattr(field.type, "__name__", str(field.type)).partition(" ")[0]
