@@ -8,7 +8,14 @@ from typing import Any
 
 from bizops.database import Cursor, load_queries
 
-__all__ = ["credit_changed", "credited_by", "find_changes", "keep_identifiers", "made_of"]
+__all__ = [
+    "credit_changed",
+    "credited_by",
+    "find_changes",
+    "keep_identifiers",
+    "made_of",
+    "note_built",
+]
 
 QUERIES = load_queries("warehouse", "changes.sql")
 PROJECT = Path(__file__).parent / "dbt"
@@ -48,8 +55,9 @@ def find_changes(
 
     Returns
     -------
-    False if all has to be made anew: the first time, after another run or a restatement, where
-    settings, rates or the marts' SQL have changed, and after somebody was forgotten.
+    False if all has to be made anew: the first time, after one that failed or built some marts
+    only, after another run or a restatement, where settings, rates or the marts' SQL have changed,
+    and after somebody was forgotten.
     """
     cursor.execute(QUERIES["clear"])
     cursor.execute(QUERIES["identifiers_now"])
@@ -59,21 +67,27 @@ def find_changes(
     before = cursor.fetchone()
     if before is None or not are_there:
         return False
-    seen, made_before, credited_before, forgotten = before
-    if forgotten or made_before != json.loads(made) or credited_before != credited:
+    seen, made_before, credited_before = before
+    if made_before != json.loads(made) or credited_before != credited:
         return False
+    cursor.execute(QUERIES["changed_conversions"])
     cursor.execute(QUERIES["changed_touches"], {"seen": seen})
     cursor.execute(QUERIES["changed_periods"], {**parameters, "seen": seen})
     return True
 
 
 def credit_changed(cursor: Cursor) -> bool:
-    """Whether any sum of draws may be another, of a run that is still the one credited by.
+    """Whether any sum of draws may be another, after :func:`find_changes` has found what changed.
 
-    Its conversions are others, or touches that were credited belong to somebody else now.
+    Conversions are others, or touches that were credited belong to somebody else now.
     """
     cursor.execute(QUERIES["credit_changed"])
     return cursor.fetchone() != (False,)
+
+
+def note_built(cursor: Cursor) -> None:
+    """Remember that all marts are made of what was seen, so that changes since are enough."""
+    cursor.execute(QUERIES["built"])
 
 
 def keep_identifiers(cursor: Cursor) -> None:

@@ -1,11 +1,12 @@
 -- name: made_before
--- What the marts were made of last, and whether somebody was forgotten since.
-select
-    seen::text,
-    made_of,
-    credited_by,
-    exists (select from stream.erasures where erased_at >= began_at)
+-- What the marts were made of last, if all of them were, and nobody was forgotten since.
+select seen::text, made_of, credited_by
 from warehouse.transforms
+where is_built and not exists (select from stream.erasures where erased_at >= began_at)
+
+-- name: built
+-- All marts are made of it.
+update warehouse.transforms set is_built = true
 
 -- name: are_there
 -- Whether all the tables are there that are brought up to date rather than made anew.
@@ -36,6 +37,13 @@ select run_id || coalesce(' ' || (
     select max(restated_at)::text from attribution.restatements r where r.run_id = p.run_id
 ), '')
 from attribution.published_run p
+
+-- name: changed_conversions
+-- Conversions that are not what they were, as they were and as they are.
+create temporary table changed_conversions on commit drop as
+(select * from warehouse.conversions except select * from conversions_now)
+union all
+(select * from conversions_now except select * from warehouse.conversions)
 
 -- name: clear
 -- Forget what had changed the last time.
@@ -116,11 +124,7 @@ with days as (
     from stream.revenue
     where stream.is_new(stored_in, %(seen)s::pg_snapshot)
     union
-    select occurred_on from (
-        (select * from warehouse.conversions except select * from conversions_now)
-        union all
-        (select * from conversions_now except select * from warehouse.conversions)
-    ) differing
+    select occurred_on from changed_conversions
 )
 insert into warehouse.changed_periods
 select distinct
@@ -132,11 +136,7 @@ cross join (values ('day'), ('week'), ('month'), ('quarter'), ('all')) as of_per
 -- name: credit_changed
 -- Whether conversions are others, or touches that were credited are another's.
 select
-    exists (
-        (select * from warehouse.conversions except select * from conversions_now)
-        union all
-        (select * from conversions_now except select * from warehouse.conversions)
-    )
+    exists (select from changed_conversions)
     or exists (
         select
         from attribution.credit c

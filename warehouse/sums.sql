@@ -1,18 +1,19 @@
 -- name: begin
 -- What the marts are made of from now on; retention stays what it was until it is estimated again.
-insert into warehouse.transforms (began_at, as_of, run_id, seen, made_of, credited_by)
+insert into warehouse.transforms (began_at, as_of, run_id, seen, made_of, credited_by, is_built)
 values (
     %(now)s,
     (%(now)s::timestamptz at time zone 'UTC')::date,
-    (select run_id from attribution.published_run),
+    nullif(%(run_id)s, ''),
     pg_current_snapshot(),
     %(made_of)s,
-    %(credited_by)s
+    %(credited_by)s,
+    false
 )
 on conflict (is_only) do update set
     began_at = excluded.began_at, as_of = excluded.as_of, run_id = excluded.run_id,
-    seen = excluded.seen, made_of = excluded.made_of, credited_by = excluded.credited_by
-returning run_id
+    seen = excluded.seen, made_of = excluded.made_of, credited_by = excluded.credited_by,
+    is_built = false
 
 -- name: diagnostics
 -- What the run says of itself.

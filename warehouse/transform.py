@@ -15,6 +15,7 @@ from psycopg2 import sql
 from bizops.database import Connection, connect, opened
 from bizops.errors import ServiceError, UsageError
 from bizops.settings import Settings
+from warehouse.changes import note_built
 from warehouse.rights import TRANSFORM
 from warehouse.roles import roles_are_used
 from warehouse.schema import check_schema
@@ -119,14 +120,17 @@ def transform(
             text=True,
             check=False,
         )
+        results = _results(results_file)
+        _refuse_failures(results, finished, folder)
+        if not results:
+            raise UsageError(
+                f"nothing is selected by {' '.join(select)!r}; marts are {', '.join(_marts())}"
+            )
+        if not select:
+            with connection.cursor() as cursor:
+                note_built(cursor)
     finally:
         connection.close()
-    results = _results(results_file)
-    _refuse_failures(results, finished, folder)
-    if not results:
-        raise UsageError(
-            f"nothing is selected by {' '.join(select)!r}; marts are {', '.join(_marts())}"
-        )
     return _summary(results, is_full=full)
 
 

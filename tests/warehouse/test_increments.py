@@ -9,6 +9,7 @@ import pytest
 
 from attribution.fit import Options, attribute
 from attribution.live import Live
+from bizops.errors import ServiceError
 from bizops.events import AnyEvent, build_event
 from bizops.simulation import simulate
 from streams.records import Record
@@ -113,6 +114,17 @@ def test_day_by_day_is_as_all_at_once(settings, seed):
     again = transform(settings, url)
     assert not again.is_full
     assert again.rows["campaign_performance"] == 0
+
+
+def test_what_was_not_built_with_the_rest_is_not_forgotten(settings, tiny_database):
+    """After some marts only, or a failure, others hold less than was seen: all is made anew."""
+    assert transform(settings, tiny_database).is_full
+    assert not transform(settings, tiny_database, select=("account_timeline",)).is_full
+    assert transform(settings, tiny_database).is_full
+    execute(tiny_database, "delete from attribution.credit where channel = 'ads'")
+    with pytest.raises(ServiceError, match="adds_up"):
+        transform(settings, tiny_database, full=True)
+    assert execute(tiny_database, "select is_built from warehouse.transforms") == [(False,)]
 
 
 def test_what_figures_are_told_with_makes_all_anew(settings, tiny_database):

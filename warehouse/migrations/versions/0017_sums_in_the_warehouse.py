@@ -58,12 +58,14 @@ create table warehouse.transforms (
     retention_high double precision,
     seen           pg_snapshot not null,
     made_of        jsonb not null,
-    credited_by    text
+    credited_by    text,
+    is_built       boolean not null
 );
 comment on table warehouse.transforms is
     'one row: what the marts are made of. retention_years is estimated, of whole terms, with a '
     '90 % interval; null where nobody was lost in one yet. seen is what it saw of the stream, '
-    'made_of what all figures depend on, credited_by the run and when it was restated last';
+    'made_of what all figures depend on, credited_by the run and when it was restated last, '
+    'is_built whether dbt has built all marts of it';
 
 create table warehouse.identifiers (
     identifier_id uuid primary key,
