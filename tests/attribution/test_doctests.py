@@ -2,12 +2,12 @@ import doctest
 
 import pytest
 
-from attribution import evidence, kernels, markov, rules, summary
-from bizops import bounds, intervals, models
+from attribution import evidence, kernels, markov, rules
+from bizops import bounds, calendar, intervals, models
 
 
 @pytest.mark.parametrize(
-    "module", [bounds, evidence, kernels, markov, rules, summary, intervals, models]
+    "module", [bounds, calendar, evidence, kernels, markov, rules, intervals, models]
 )
 def test_examples_in_docstrings_hold(module):
     failed, tried = doctest.testmod(module)
