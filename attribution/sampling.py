@@ -15,6 +15,8 @@ from attribution.model import DIMS, Priors, centres, coordinates, variables
 __all__ = ["Gates", "Progress", "Sampling", "Say", "sample"]
 
 MAX_R_HAT, MIN_ESS = 1.01, 400
+MANY = 50_000
+"""Of more conversions a draw tells less beyond the one before it: twice as many pass at once."""
 TARGETS = (0.9, 0.97)
 """Acceptance aimed at where a first try diverges: smaller steps, and twice as many each time."""
 FloatArray = NDArray[np.float64]
@@ -69,6 +71,8 @@ def sample(
     began = time.perf_counter()
     say("preparing the sampler")
     compiled = _compiled(features, priors)
+    if len(features.state) > MANY:
+        settings = replace(settings, draws=2 * settings.draws)
     timings = {"compile_s": time.perf_counter() - began, "sample_s": 0.0}
     for attempt in range(len(TARGETS) + 1):
         began = time.perf_counter()

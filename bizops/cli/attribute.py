@@ -18,7 +18,9 @@ __all__ = ["register"]
 
 
 Seed = Annotated[int, typer.Option(min=0, help="Same seed and data, same numbers.")]
-Draws = Annotated[int, typer.Option(min=10, help="Draws of each chain.")]
+Draws = Annotated[
+    int, typer.Option(min=10, help="Draws of each chain; twice as many of over 50,000 conversions.")
+]
 Chains = Annotated[int, typer.Option(min=2, help="Chains, sampled side by side.")]
 Lookback = Annotated[
     float, typer.Option(help="Days before a conversion in which rules count touches.")
@@ -33,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 def attribute(
     seed: Seed = 1,
-    draws: Draws = 800,
+    draws: Draws = 1000,
     chains: Chains = 4,
     lookback: Lookback = 90,
     rules_only: Annotated[
@@ -80,7 +82,7 @@ def retrain(
         float, typer.Option(min=0, help="Seconds to wait for another run that is at work.")
     ] = 0,
     seed: Seed = 1,
-    draws: Draws = 800,
+    draws: Draws = 1000,
     chains: Chains = 4,
     lookback: Lookback = 90,
     form: FormatOption = Format.TABLE,
