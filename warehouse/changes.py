@@ -3,13 +3,15 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bizops.database import Cursor, load_queries
 
 __all__ = [
-    "credit_changed",
+    "CreditChange",
+    "credit_change",
     "credited_by",
     "find_changes",
     "keep_identifiers",
@@ -19,8 +21,39 @@ __all__ = [
 
 QUERIES = load_queries("warehouse", "changes.sql")
 PROJECT = Path(__file__).parent / "dbt"
-KEPT = ("int_touches", "int_spent", "int_touch_counts", "int_credit_sums")
+KEPT = (
+    "int_touches",
+    "int_spent",
+    "int_touch_counts",
+    "int_credit_sums",
+    "int_attributed_leads",
+)
 """Tables that are brought up to date rather than made anew, besides marts."""
+
+
+@dataclass(frozen=True)
+class CreditChange:
+    """What of the credit is not what sums were made of.
+
+    Attributes
+    ----------
+    whole
+        All of it may be another, and what follows says nothing.
+    conversions
+        Ids of those that have come.
+    leads
+        Whose credit may be another: theirs were, or are, touches of those conversions or such as
+        have moved.
+    """
+
+    whole: bool
+    conversions: tuple[str, ...] = ()
+    leads: tuple[str, ...] = ()
+
+    @property
+    def is_none(self) -> bool:
+        """Whether sums are what they were."""
+        return not (self.whole or self.conversions or self.leads)
 
 
 def made_of(cursor: Cursor, settings: Mapping[str, Any]) -> str:
@@ -48,7 +81,7 @@ def credited_by(cursor: Cursor) -> str | None:
 def find_changes(
     cursor: Cursor, parameters: Mapping[str, Any], made: str, credited: str | None
 ) -> bool:
-    """Write down which touches and periods are not what they were.
+    """Write down which touches, and whose figures of which periods, may not be what they were.
 
     To be called in the transaction that sees what the marts will be made of, before the table of
     conversions is written over.
@@ -72,17 +105,18 @@ def find_changes(
         return False
     cursor.execute(QUERIES["changed_conversions"])
     cursor.execute(QUERIES["changed_touches"], {"seen": seen})
-    cursor.execute(QUERIES["changed_periods"], {**parameters, "seen": seen})
+    cursor.execute(QUERIES["changed_figures"], {**parameters, "seen": seen})
     return True
 
 
-def credit_changed(cursor: Cursor) -> bool:
-    """Whether any sum of draws may be another, after :func:`find_changes` has found what changed.
+def credit_change(cursor: Cursor, run_id: str) -> CreditChange:
+    """What sums of draws may be others, after :func:`find_changes` has found what changed.
 
-    Conversions are others, or touches that were credited belong to somebody else now.
+    A conversion that is gone, or another than it was, can't be taken out of sums.
     """
-    cursor.execute(QUERIES["credit_changed"])
-    return cursor.fetchone() != (False,)
+    cursor.execute(QUERIES["credit_changed"], {"run_id": run_id})
+    ((whole, conversions, leads),) = cursor.fetchall()
+    return CreditChange(whole, tuple(conversions), tuple(leads))
 
 
 def note_built(cursor: Cursor) -> None:

@@ -28,6 +28,9 @@ select jsonb_build_object(
     'currencies', (
         select coalesce(jsonb_agg(distinct currency), '[]')
         from (select currency from stream.revenue union select currency from stream.spend) used
+    ),
+    'has_credit', exists (
+        select from attribution.conversions join attribution.published_run using (run_id)
     )
 )
 
@@ -41,47 +44,55 @@ from attribution.published_run p
 -- name: changed_conversions
 -- Conversions that are not what they were, as they were and as they are.
 create temporary table changed_conversions on commit drop as
-(select * from warehouse.conversions except select * from conversions_now)
+select false as is_now, * from (
+    select * from warehouse.conversions except select * from conversions_now
+) gone
 union all
-(select * from conversions_now except select * from warehouse.conversions)
+select true, * from (
+    select * from conversions_now except select * from warehouse.conversions
+) come
 
 -- name: clear
 -- Forget what had changed the last time.
-truncate warehouse.changed_touches, warehouse.changed_periods
+truncate warehouse.changed_touches, warehouse.changed_figures
 
 -- name: identifiers_now
--- Whose each identifier is by all that is known now.
+-- Which lead each person is, and whose each identifier, by all that is known now.
+create temporary table leads_now on commit drop as
+select person_id, min(lead_id) as lead_id
+from stream.known_leads
+group by person_id;
+analyze leads_now;
 create temporary table identifiers_now on commit drop as
-with leads as (
-    select person_id, min(lead_id) as lead_id
-    from stream.known_leads
-    group by person_id
-)
 select a.identifier_id, a.account_id, a.person_id, l.lead_id
 from stream.identifier_accounts a
-left join leads l using (person_id);
+left join leads_now l using (person_id);
 analyze identifiers_now
 
 -- name: changed_touches
--- Touches that are new, or of identifiers that are another's now.
-insert into warehouse.changed_touches
-select event_id
-from stream.stored_touches
-where stream.is_new(stored_in, %(seen)s::pg_snapshot)
-union
-select t.event_id
-from stream.stored_touches t
-join (
-    select n.identifier_id
-    from identifiers_now n
-    left join warehouse.identifiers w using (identifier_id)
-    where (n.account_id, n.person_id, n.lead_id)
-        is distinct from (w.account_id, w.person_id, w.lead_id)
+-- Touches that are new, or of identifiers that are another's now, and what they were for the marts.
+insert into warehouse.changed_touches (event_id, occurred_on, channel, campaign_id, lead_id)
+select event_id, w.occurred_on, w.channel, w.campaign_id, w.lead_id
+from (
+    select event_id
+    from stream.stored_touches
+    where stream.is_new(stored_in, %(seen)s::pg_snapshot)
     union
-    select w.identifier_id
-    from warehouse.identifiers w
-    where not exists (select from identifiers_now n where n.identifier_id = w.identifier_id)
-) changed using (identifier_id);
+    select t.event_id
+    from stream.stored_touches t
+    join (
+        select n.identifier_id
+        from identifiers_now n
+        left join warehouse.identifiers w using (identifier_id)
+        where (n.account_id, n.person_id, n.lead_id)
+            is distinct from (w.account_id, w.person_id, w.lead_id)
+        union
+        select w.identifier_id
+        from warehouse.identifiers w
+        where not exists (select from identifiers_now n where n.identifier_id = w.identifier_id)
+    ) changed using (identifier_id)
+) changed
+left join intermediate.int_touches w using (event_id);
 analyze warehouse.changed_touches
 
 -- name: keep_identifiers
@@ -94,53 +105,98 @@ where not exists (
             is not distinct from (w.account_id, w.person_id, w.lead_id)
 );
 insert into warehouse.identifiers
-select * from identifiers_now
-on conflict (identifier_id) do nothing
+select n.*
+from identifiers_now n
+where not exists (select from warehouse.identifiers w where w.identifier_id = n.identifier_id)
 
--- name: changed_periods
--- Periods of the days on which something is another than it was: touches, spend, revenue, credit.
-with days as (
-    select (occurred_at at time zone 'UTC')::date as day
-    from stream.stored_touches
+-- name: changed_figures
+-- Campaigns and channels, and periods of the days on which something of them is another than it was:
+-- touches, spend, credit, and of the baseline revenue. A conversion that is gone, or another, may have
+-- been any campaign's.
+with differing_spend as (
+    (
+        select event_id, spent_on, channel, campaign_id, amount, currency
+        from intermediate.int_spent
+        except
+        select event_id, date, channel, campaign_id, amount, currency from stream.spend
+    )
+    union all
+    (
+        select event_id, date, channel, campaign_id, amount, currency from stream.spend
+        except
+        select event_id, spent_on, channel, campaign_id, amount, currency
+        from intermediate.int_spent
+    )
+),
+days as (
+    select occurred_on as day, channel, campaign_id, false as of_credit
+    from warehouse.changed_touches
+    where occurred_on is not null
+    union
+    select (t.occurred_at at time zone 'UTC')::date, t.channel, t.campaign_id, false
+    from stream.stored_touches t
     join warehouse.changed_touches using (event_id)
     union
-    select spent_on from (
-        (
-            select event_id, spent_on, channel, campaign_id, amount, currency
-            from intermediate.int_spent
-            except
-            select event_id, date, channel, campaign_id, amount, currency from stream.spend
-        )
-        union all
-        (
-            select event_id, date, channel, campaign_id, amount, currency from stream.spend
-            except
-            select event_id, spent_on, channel, campaign_id, amount, currency
-            from intermediate.int_spent
-        )
-    ) differing
+    select spent_on, channel, campaign_id, false
+    from differing_spend
     union
-    select (occurred_at at time zone 'UTC')::date
+    select (occurred_at at time zone 'UTC')::date, '(baseline)', '(baseline)', false
     from stream.revenue
     where stream.is_new(stored_in, %(seen)s::pg_snapshot)
     union
-    select occurred_on from changed_conversions
+    select v.occurred_on, c.channel, c.campaign_id, true
+    from changed_conversions v
+    join attribution.credit c on c.run_id = %(run_id)s and c.conversion_id = v.conversion_id
+    where v.is_now
+    union
+    select v.occurred_on, s.channel, s.campaign_id, true
+    from (select distinct occurred_on from changed_conversions where not is_now) v
+    cross join (
+        select distinct channel, campaign_id
+        from intermediate.int_credit_sums
+        where dimension = 'campaign' and period = 'all'
+    ) s
+    union
+    select occurred_on, '(baseline)', '(baseline)', true
+    from changed_conversions
 )
-insert into warehouse.changed_periods
-select distinct
+insert into warehouse.changed_figures
+    (dimension, period, period_start, channel, campaign_id, of_credit)
+select
+    dimension,
     period,
-    coalesce(stream.period_start(period, day, %(week_start)s, %(fiscal_year_start)s), '-infinity')
+    coalesce(stream.period_start(period, day, %(week_start)s, %(fiscal_year_start)s), '-infinity'),
+    channel,
+    case dimension when 'campaign' then campaign_id else '' end,
+    bool_or(of_credit)
 from days
+cross join (values ('campaign'), ('channel')) as of_dimension (dimension)
 cross join (values ('day'), ('week'), ('month'), ('quarter'), ('all')) as of_period (period)
+group by 1, 2, 3, 4, 5;
+analyze warehouse.changed_figures
 
 -- name: credit_changed
--- Whether conversions are others, or touches that were credited are another's.
+-- Conversions that are new or others, or of which touches that were credited are somebody else's; and
+-- whether any is not what it was.
 select
-    exists (select from changed_conversions)
-    or exists (
-        select
-        from attribution.credit c
-        join attribution.published_run using (run_id)
-        join warehouse.changed_touches t on t.event_id = c.touch_id
-        where c.model = 'bayesian'
-    )
+    exists (select from changed_conversions where not is_now),
+    array(select conversion_id from changed_conversions where is_now)::text[],
+    array(
+        select lead_id
+        from (
+            select t.lead_id
+            from attribution.credit c
+            join warehouse.changed_touches t on t.event_id = c.touch_id
+            where c.run_id = %(run_id)s and c.model = 'bayesian'
+            union
+            select coalesce(t.lead_id, n.lead_id)
+            from attribution.credit c
+            join stream.resolved_touches t on t.event_id = c.touch_id
+            left join leads_now n using (person_id)
+            where c.run_id = %(run_id)s and c.model = 'bayesian' and (
+                c.touch_id in (select event_id from warehouse.changed_touches)
+                or c.conversion_id in (select conversion_id from changed_conversions)
+            )
+        ) of_credit
+        where lead_id is not null
+    )::text[]

@@ -1,20 +1,29 @@
 -- name: credit_draws_of_items
 -- Draws of the share of each conversion that a campaign has, and the part of it that each of its
--- creatives, or collateral, has: that of the mean shares of their touches.
+-- creatives, collateral or leads has: that of the mean shares of their touches.
 with conversions as (
     {conversions}
+),
+leads as (
+    select person_id, min(lead_id) as lead_id
+    from stream.known_leads
+    where %(by)s = 'lead'
+    group by person_id
 ),
 credited as (
     select
         c.conversion_id,
         c.channel,
         c.campaign_id,
-        coalesce(
-            case %(by)s when 'creative' then t.creative_id else t.collateral_id end, '(none)'
-        ) as item,
+        case %(by)s
+            when 'creative' then coalesce(t.creative_id, '(none)')
+            when 'lead' then coalesce(t.lead_id, l.lead_id, '(unknown)')
+            else coalesce(t.collateral_id, '(none)')
+        end as item,
         sum(c.share) as share
     from attribution.credit c
     left join stream.resolved_touches t on t.event_id = c.touch_id
+    left join leads l using (person_id)
     where c.run_id = %(run_id)s and c.model = 'bayesian' and c.channel <> '(baseline)'
     group by 1, 2, 3, 4
 ),

@@ -100,12 +100,12 @@ def _draws(
     """Draws of credit by the conversion's day, of what is added by the touch's; who is best."""
     if question.model != "bayesian":
         return DrawSums(), AddedSums(), {}
-    carried = question.by in ITEMS
-    query = ITEM_QUERIES["credit_draws_of_items"] if carried else QUERIES["credit_draws"]
+    in_parts = question.by in (*ITEMS, "lead")
+    query = ITEM_QUERIES["credit_draws_of_items"] if in_parts else QUERIES["credit_draws"]
     sums = read_draw_sums(connection, of_conversions(query), parameters)
-    if question.by == "account":  # draws of what is added are kept by campaign only
+    if question.by in ("account", "lead"):  # draws of what is added are kept by campaign only
         return sums, AddedSums(), {}
-    relative = read_relative(connection, parameters) if carried else {}
+    relative = read_relative(connection, parameters) if question.by in ITEMS else {}
     added = read_added(connection, parameters, relative)
     return sums, added, compare(added, relative, question.by)
 

@@ -11,7 +11,7 @@ where (occurred_at at time zone 'UTC')::date between %(first_day)s and %(last_da
 union
 select currency from stream.spend
 where date between %(first_day)s and %(last_day)s and amount <> 0
-    and %(by)s not in ('account', 'collateral')
+    and %(by)s not in ('account', 'lead', 'collateral')
 order by currency
 
 -- name: touches
@@ -25,6 +25,7 @@ touched as (
     select
         case %(by)s
             when 'account' then t.account_id
+            when 'lead' then coalesce(t.lead_id, l.lead_id, '(unknown)')
             when 'collateral' then coalesce(t.collateral_id, '(none)')
             else t.channel
         end as key,
@@ -56,7 +57,7 @@ select
     sum(stream.in_currency(amount, currency, %(currency)s, date))::float8 as spend
 from stream.spend
 where date between %(first_day)s and %(last_day)s
-    and %(by)s not in ('account', 'collateral')
+    and %(by)s not in ('account', 'lead', 'collateral')
 group by 1, 2, 3, 4
 having sum(stream.in_currency(amount, currency, %(currency)s, date)) is not null
 
@@ -65,7 +66,8 @@ having sum(stream.in_currency(amount, currency, %(currency)s, date)) is not null
 with credited as (
     select
         case
-            when c.channel = '(baseline)' or %(by)s <> 'account' then c.channel
+            when c.channel = '(baseline)' or %(by)s not in ('account', 'lead') then c.channel
+            when %(by)s = 'lead' then c.lead_id
             else a.account_id
         end as key,
         case %(by)s when 'campaign' then c.campaign_id else '' end as campaign_id,
@@ -148,10 +150,17 @@ select
 with conversions as (
     {conversions}
 ),
+leads as (
+    select person_id, min(lead_id) as lead_id
+    from stream.known_leads
+    where %(by)s = 'lead'
+    group by person_id
+),
 credited as (
     select
         case %(by)s
             when 'account' then v.account_id
+            when 'lead' then coalesce(t.lead_id, l.lead_id, '(unknown)')
             when 'collateral' then coalesce(t.collateral_id, '(none)')
             else c.channel
         end as key,
@@ -174,7 +183,8 @@ credited as (
     from {credit} c
     join conversions v using (conversion_id)
     left join stream.resolved_touches t
-        on %(by)s in ('creative', 'collateral') and t.event_id = c.touch_id
+        on %(by)s in ('creative', 'collateral', 'lead') and t.event_id = c.touch_id
+    left join leads l using (person_id)
     where c.run_id = %(run_id)s and c.model = %(model)s and c.channel <> '(baseline)'
         and c.share > 0
 ),
@@ -286,7 +296,7 @@ from (
     union all
     select currency, date
     from stream.spend
-    where amount <> 0 and %(by)s not in ('account', 'collateral')
+    where amount <> 0 and %(by)s not in ('account', 'lead', 'collateral')
 ) amounts
 where day between %(first_day)s and %(last_day)s
     and stream.in_currency(1, currency, %(currency)s, day) is null

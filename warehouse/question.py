@@ -14,13 +14,13 @@ KEYS = {
     "channel": ("channel",),
     "campaign": ("channel", "campaign_id"),
     "account": ("account_id", "account_name"),
+    "lead": ("lead_id",),
     "creative": ("channel", "campaign_id", "creative_id"),
     "collateral": ("collateral_id",),
 }
 """The columns that name a row, for each thing a report can be by."""
 
 SYNONYMS = {"organization": "account"}
-NOT_YET = ("lead",)
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Question:
     Attributes
     ----------
     by
-        ``channel``, ``campaign``, ``account`` (``organization`` is the same), ``creative`` or
-        ``collateral``.
+        ``channel``, ``campaign``, ``account`` (``organization`` is the same), ``lead``,
+        ``creative`` or ``collateral``.
     period
         ``day``, ``week``, ``month``, ``quarter`` or ``all``.
     model
@@ -67,8 +67,6 @@ class Question:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by", SYNONYMS.get(self.by, self.by))
-        if self.by in NOT_YET:
-            raise UsageError(f"no report by {self.by} yet; have {', '.join([*KEYS, *SYNONYMS])}")
         _one_of("report by", self.by, (*KEYS, *SYNONYMS))
         _one_of("period", self.period, PERIODS)
         _one_of("model", self.model, MODELS)

@@ -1,4 +1,4 @@
-"""What each channel, campaign or account cost and brought, over any days and by any model."""
+"""What each channel, campaign, account or lead cost and brought, over any days and by any model."""
 
 import csv
 import io

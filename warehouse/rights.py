@@ -89,9 +89,10 @@ warehouse.transforms           -       -          raw        r       r
 warehouse.conversions          -       -          raT        r       rawd
 warehouse.identifiers          -       -          rawdT      -       rawd
 warehouse.changed_touches      -       -          raT        -       rawd
-warehouse.changed_periods      -       -          raT        -       r
+warehouse.changed_figures      -       -          raT        -       r
 warehouse.bounded_channels     -       -          raT        r       r
-warehouse.credit_intervals     -       -          raT        r       rawd
+warehouse.credit_intervals     -       -          rawdT      r       rawd
+warehouse.draw_sums            -       -          rawT       -       r
 """
 
 # what reports and the marts may see of tables that hold persons too: a new column is not in it

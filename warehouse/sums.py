@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from psycopg2.extras import execute_values
 
 from bizops.arrays import decode_arrays
 from bizops.bounds import bounded_channels
@@ -21,7 +22,8 @@ from bizops.calendar import PERIODS, Calendar
 from bizops.database import Connection, Cursor, load_queries
 from bizops.intervals import interval
 from warehouse.changes import (
-    credit_changed,
+    CreditChange,
+    credit_change,
     credited_by,
     find_changes,
     keep_identifiers,
@@ -32,17 +34,14 @@ from warehouse.figures import Retention
 __all__ = ["Sums", "sum_credit"]
 
 QUERIES = load_queries("warehouse", "sums.sql")
-PASSES = (
-    ("campaigns", ("campaign", "channel")),
-    ("organizations", ("organization",)),
-    ("members", ("lead",)),
-    ("members", ("collateral",)),
-)
-"""Queries, and the dimensions whose sums are made of what each gives."""
+LONG = ("all",)
+SHORT = tuple(period for period in PERIODS if period not in LONG)
 BATCH = 2_000
 ALL_TIME = np.datetime64("0001-01-01")
 ONE_CONVERSION = 1.0
-COPY = "copy warehouse.credit_intervals from stdin with (format csv)"
+COPY = "copy {} from stdin with (format csv)"
+KEPT = ("campaign", "channel", "collateral")
+"""Dimensions of whose sums over all time any conversion is a part, so that those are kept."""
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -50,6 +49,53 @@ Key = tuple[str, ...]
 """Dimension, channel, campaign, account, lead and collateral, '' for what the dimension is not by;
 then the period, its first day and the currency."""
 NAMES = 5
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """One reading of draws in the order of what they are summed for.
+
+    Attributes
+    ----------
+    query
+        Gives whose each share is.
+    dimensions
+        Whose sums are made of what it gives.
+    periods
+        Of which lengths.
+    chosen
+        The query that chooses conversions.
+    adds
+        Whether they are added to sums that were kept.
+    """
+
+    query: str
+    dimensions: tuple[str, ...]
+    periods: tuple[str, ...] = PERIODS
+    chosen: str = "choose_all"
+    adds: bool = False
+
+    @property
+    def is_near(self) -> bool:
+        """Whether only the periods are whole that conversions have come in."""
+        return self.chosen == "choose_near"
+
+
+WHOLE = (
+    _Pass("campaigns", ("campaign", "channel")),
+    _Pass("organizations", ("organization",)),
+    _Pass("members", ("lead",)),
+    _Pass("members", ("collateral",)),
+)
+OF_NEW = (
+    _Pass("campaigns", ("campaign", "channel"), SHORT, "choose_near"),
+    _Pass("campaigns", ("campaign", "channel"), LONG, "choose_new", adds=True),
+    _Pass("members", ("collateral",), SHORT, "choose_near"),
+    _Pass("members", ("collateral",), LONG, "choose_new", adds=True),
+    _Pass("organizations", ("organization",), PERIODS, "choose_accounts"),
+)
+OF_LEADS = (_Pass("members", ("lead",), PERIODS, "choose_leads"),)
+"""What conversions that have come change, besides leads' sums; and leads'."""
 
 
 @dataclass(frozen=True)
@@ -96,75 +142,137 @@ def sum_credit(connection: Connection, sums: Sums) -> bool:
         parameters = settings | {"now": sums.now, "run_id": run_id}
         cursor.execute(QUERIES["value_conversions"], parameters)
         known = find_changes(cursor, parameters, made, credited)
-        as_before = known and not credit_changed(cursor)
+        change = credit_change(cursor, run_id) if known else CreditChange(whole=True)
         cursor.execute(QUERIES["begin"], parameters | {"made_of": made, "credited_by": credited})
         cursor.execute(QUERIES["keep_conversions"])
         keep_identifiers(cursor)
-        if not as_before:
+        if change.whole:
             cursor.execute(QUERIES["clear"])
-        if run_id and not as_before:
-            _sum_draws(connection, cursor, parameters, sums.calendar)
+        if run_id and not change.is_none:
+            _Summing(connection, cursor, parameters, sums.calendar, change).sum_draws()
     return known
 
 
-def _sum_draws(
-    connection: Connection, cursor: Cursor, parameters: dict[str, Any], calendar: Calendar
-) -> None:
+class _Summing:
     """Retention, bounds and intervals of a run's credit."""
-    cursor.execute(QUERIES["retention"], parameters)
-    retention = Retention(*cursor.fetchall()[0])
-    if retention.churned:
-        low, high = retention.ends
-        kept = {"years": retention.mean_years, "low": low, "high": high}
-        cursor.execute(QUERIES["keep_retention"], kept)
-    cursor.execute(QUERIES["diagnostics"], parameters)
-    bounded = bounded_channels(cursor.fetchall()[0][0])
-    cursor.execute(QUERIES["bound"], {"channels": list(bounded)})
-    figures = _Figures(retention, frozenset(bounded))
-    cursor.execute(QUERIES["look_up"])
-    for query, dimensions in PASSES:
-        for keys, totals in _groups(connection, query, dimensions, parameters, calendar):
-            lines = io.StringIO()
-            csv.writer(lines, quoting=csv.QUOTE_NOTNULL).writerows(figures.rows(keys, totals))
-            lines.seek(0)
-            cursor.copy_expert(COPY, lines)
+
+    def __init__(
+        self,
+        connection: Connection,
+        cursor: Cursor,
+        parameters: dict[str, Any],
+        calendar: Calendar,
+        change: CreditChange,
+    ) -> None:
+        self.connection, self.cursor, self.calendar = connection, cursor, calendar
+        self.whole = change.whole
+        new, leads = list(change.conversions), None if change.whole else list(change.leads)
+        self.parameters = parameters | {"new": new, "leads": leads}
+        self.before: dict[Key, FloatArray] = {}
+        self.kept: dict[Key, FloatArray] = {}
+
+    def sum_draws(self) -> None:
+        """Make all sums, or those that are others now."""
+        cursor = self.cursor
+        figures = self._figures()
+        for query in ("look_up", "chosen"):
+            cursor.execute(QUERIES[query])
+        passes = WHOLE
+        if not self.whole:
+            new, leads = self.parameters["new"], self.parameters["leads"]
+            passes = (*(OF_NEW if new else ()), *(OF_LEADS if leads else ()))
+            for query in ("forget_leads", "new_intervals"):
+                cursor.execute(QUERIES[query], self.parameters)
+            self._read_kept()
+        for one in passes:
+            cursor.execute(QUERIES[one.chosen], self.parameters)
+            for keys, totals in self._groups(one):
+                self._write(figures, keys, self._whole_sums(one, keys, totals))
+        if not self.whole:
+            cursor.execute(QUERIES["put_intervals"])
+        self._keep()
+
+    def _figures(self) -> "_Figures":
+        """What rows are told with: the years that customers stay, and channels that are bounded."""
+        self.cursor.execute(QUERIES["retention"], self.parameters)
+        retention = Retention(*self.cursor.fetchall()[0])
+        if retention.churned:
+            low, high = retention.ends
+            kept = {"years": retention.mean_years, "low": low, "high": high}
+            self.cursor.execute(QUERIES["keep_retention"], kept)
+        self.cursor.execute(QUERIES["diagnostics"], self.parameters)
+        bounded = bounded_channels(self.cursor.fetchall()[0][0])
+        if self.whole:
+            self.cursor.execute(QUERIES["bound"], {"channels": list(bounded)})
+        return _Figures(retention, frozenset(bounded))
+
+    def _write(self, figures: "_Figures", keys: list[Key], totals: FloatArray) -> None:
+        lines = io.StringIO()
+        csv.writer(lines, quoting=csv.QUOTE_NOTNULL).writerows(figures.rows(keys, totals))
+        lines.seek(0)
+        table = "warehouse.credit_intervals" if self.whole else "new_intervals"
+        self.cursor.copy_expert(COPY.format(table), lines)
+
+    def _whole_sums(self, one: _Pass, keys: list[Key], totals: FloatArray) -> FloatArray:
+        """Totals with what was kept of before, and kept for the next time."""
+        for place, key in enumerate(keys):
+            if key[0] in KEPT and key[NAMES + 1] in LONG:
+                if one.adds and key in self.before:
+                    totals[place] += self.before[key]
+                self.kept[key] = totals[place].copy()
+        return totals
+
+    def _read_kept(self) -> None:
+        self.cursor.execute(QUERIES["kept_sums"])
+        for dimension, channel, campaign_id, collateral_id, currency, *sums in self.cursor:
+            names = (dimension, channel, campaign_id, "", "", collateral_id)
+            self.before[*names, *LONG, "-infinity", currency] = _decoded(sums)
+
+    def _keep(self) -> None:
+        rows = [(*key[:3], key[NAMES], key[-1], *sums.tolist()) for key, sums in self.kept.items()]
+        execute_values(self.cursor, QUERIES["keep_sums"], rows, page_size=100)
+
+    def _days(self) -> NDArray[np.datetime64]:
+        """Those on which conversions have come."""
+        self.cursor.execute(QUERIES["days_of_new"], self.parameters)
+        return np.array([day for (day,) in self.cursor], dtype="datetime64[D]")
+
+    def _groups(self, one: _Pass) -> Iterator[tuple[list[Key], FloatArray]]:
+        """Groups that are complete, with their sums, shape ``(group, 4, draw)``: rows in order."""
+        asked = QUERIES["shares"].replace("{keys}", QUERIES[one.query])
+        days = self._days() if one.is_near else None
+        waiting: dict[Key, FloatArray] = {}
+        with self.connection.cursor(name=f"draws_{one.dimensions[0]}") as cursor:
+            cursor.itersize = BATCH
+            cursor.execute(asked, self.parameters | {"member": one.dimensions[0]})
+            while rows := cursor.fetchmany(BATCH):
+                batch = _Batch.of(rows)
+                for dimension in one.dimensions:
+                    of_rows = [_named(dimension, row) for row in rows]
+                    last = of_rows[-1]
+                    complete: list[Key] = []
+                    sums: list[FloatArray] = []
+                    for keys, totals in batch.added_up(of_rows, self.calendar, one.periods, days):
+                        for key, total in zip(keys, totals, strict=True):
+                            whole = waiting.pop(key) + total if key in waiting else total
+                            if key[: NAMES + 1] == last:
+                                waiting[key] = whole
+                            else:
+                                complete.append(key)
+                                sums.append(whole)
+                    ended = [
+                        key for key in waiting if key[0] == dimension and key[: NAMES + 1] != last
+                    ]
+                    complete += ended
+                    sums += [waiting.pop(key) for key in ended]
+                    if complete:
+                        yield complete, np.stack(sums)
+        if waiting:
+            yield list(waiting), np.stack(list(waiting.values()))
 
 
-def _groups(
-    connection: Connection,
-    query: str,
-    dimensions: tuple[str, ...],
-    parameters: dict[str, Any],
-    calendar: Calendar,
-) -> Iterator[tuple[list[Key], FloatArray]]:
-    """Groups that are complete, with their sums, shape ``(group, 4, draw)``: rows come in order."""
-    asked = QUERIES["shares"].replace("{keys}", QUERIES[query])
-    waiting: dict[Key, FloatArray] = {}
-    with connection.cursor(name=f"draws_{dimensions[0]}") as cursor:
-        cursor.itersize = BATCH
-        cursor.execute(asked, parameters | {"member": dimensions[0]})
-        while rows := cursor.fetchmany(BATCH):
-            batch = _Batch.of(rows)
-            for dimension in dimensions:
-                of_rows = [_named(dimension, row) for row in rows]
-                last = of_rows[-1]
-                complete: list[Key] = []
-                sums: list[FloatArray] = []
-                for keys, totals in batch.added_up(of_rows, calendar):
-                    for key, total in zip(keys, totals, strict=True):
-                        whole = waiting.pop(key) + total if key in waiting else total
-                        if key[: NAMES + 1] == last:
-                            waiting[key] = whole
-                        else:
-                            complete.append(key)
-                            sums.append(whole)
-                ended = [key for key in waiting if key[0] == dimension and key[: NAMES + 1] != last]
-                complete += ended
-                sums += [waiting.pop(key) for key in ended]
-                if complete:
-                    yield complete, np.stack(sums)
-    if waiting:
-        yield list(waiting), np.stack(list(waiting.values()))
+def _decoded(sums: list[bytes]) -> FloatArray:
+    return decode_arrays(sums, bits=64).astype(np.float64)
 
 
 def _named(dimension: str, row: tuple[Any, ...]) -> Key:
@@ -196,9 +304,13 @@ class _Batch:
         return cls(list(columns[0]), days, list(columns[2]), worth, shares)
 
     def added_up(
-        self, of_rows: list[Key], calendar: Calendar
+        self,
+        of_rows: list[Key],
+        calendar: Calendar,
+        periods: tuple[str, ...],
+        near: NDArray[np.datetime64] | None = None,
     ) -> Iterator[tuple[list[Key], FloatArray]]:
-        """Sums by name, currency and each period in turn.
+        """Sums by name, currency and each period in turn; of the periods with days ``near`` alone.
 
         Rows of one conversion that count for the same follow each other, and are made one first.
         """
@@ -212,9 +324,13 @@ class _Batch:
             number.setdefault((of_rows[place], self.currency[place]), len(number))
         of_run = np.array([number[of_rows[place], self.currency[place]] for place in begins])
         listed, days, worth = list(number), self.days[begins], self.worth[begins]
-        for period in PERIODS:
+        for period in periods:
             starts = calendar.starts(days, period)
             order = np.lexsort((starts, of_run))
+            if near is not None:
+                order = order[np.isin(starts[order], calendar.starts(near, period))]
+            if not len(order):
+                continue
             place, started = of_run[order], starts[order]
             differs = (place[1:] != place[:-1]) | (started[1:] != started[:-1])
             firsts: IntArray = np.flatnonzero(np.r_[True, differs])

@@ -39,7 +39,7 @@ set retention_years = %(years)s, retention_low = %(low)s, retention_high = %(hig
 -- Forget the sums of before.
 update warehouse.transforms
 set retention_years = null, retention_low = null, retention_high = null;
-truncate warehouse.bounded_channels, warehouse.credit_intervals
+truncate warehouse.bounded_channels, warehouse.credit_intervals, warehouse.draw_sums
 
 -- name: value_conversions
 -- The run's conversions, in the reporting currency where they have a rate.
@@ -75,12 +75,90 @@ set local work_mem = '256MB';
 set local random_page_cost = 1.1;
 set local jit = off
 
+-- name: chosen
+-- Conversions that are summed, one pass after the other.
+create temporary table chosen (conversion_id text primary key, account_id text not null)
+on commit drop
+
+-- name: choose_all
+-- All of them.
+truncate chosen;
+insert into chosen select conversion_id, account_id from warehouse.conversions;
+analyze chosen
+
+-- name: choose_new
+-- Those that have come.
+truncate chosen;
+insert into chosen
+select conversion_id, account_id from warehouse.conversions where conversion_id = any(%(new)s);
+analyze chosen
+
+-- name: choose_near
+-- All that share a quarter, month, week or day with one that has come.
+truncate chosen;
+with periods (period) as (values ('day'), ('week'), ('month'), ('quarter')),
+starts as (
+    select distinct
+        period, stream.period_start(period, occurred_on, %(week_start)s, %(fiscal_year_start)s) as start
+    from warehouse.conversions
+    cross join periods
+    where conversion_id = any(%(new)s)
+),
+days as (
+    select distinct occurred_on from warehouse.conversions
+)
+insert into chosen
+select conversion_id, account_id
+from warehouse.conversions
+where occurred_on in (
+    select occurred_on
+    from days
+    join starts
+        on start = stream.period_start(period, occurred_on, %(week_start)s, %(fiscal_year_start)s)
+);
+analyze chosen
+
+-- name: days_of_new
+-- Days on which conversions have come.
+select distinct occurred_on from warehouse.conversions where conversion_id = any(%(new)s)
+
+-- name: choose_accounts
+-- All of the accounts of those that have come.
+truncate chosen;
+insert into chosen
+select conversion_id, account_id
+from warehouse.conversions
+where account_id in (
+    select account_id from warehouse.conversions where conversion_id = any(%(new)s)
+);
+analyze chosen
+
+-- name: choose_leads
+-- All that touches of some leads are credited with, or of the persons they are.
+truncate chosen;
+insert into chosen
+select conversion_id, account_id
+from warehouse.conversions
+where conversion_id in (
+    select c.conversion_id
+    from stream.known_leads l
+    join identifiers_now n using (person_id)
+    join stream.stored_touches t on t.identifier_id = n.identifier_id
+    join attribution.credit c on c.touch_id = t.event_id
+    where l.lead_id = any(%(leads)s) and c.run_id = %(run_id)s and c.model = 'bayesian'
+);
+analyze chosen
+
+-- name: forget_leads
+-- Take out what is summed anew of leads.
+delete from warehouse.credit_intervals where dimension = 'lead' and lead_id = any(%(leads)s)
+
 -- name: campaigns
 -- Whose each share of a conversion is, in the order in which sums are made: campaigns and their channels.
 select d.channel, d.campaign_id, '' as account_id, '' as lead_id, '' as collateral_id,
     d.conversion_id, d.channel as of_channel, d.campaign_id as of_campaign, 1.0::float8 as part
 from attribution.credit_draws d
-join warehouse.conversions v using (conversion_id)
+join chosen v using (conversion_id)
 where d.run_id = %(run_id)s
 order by d.channel collate "C", d.campaign_id collate "C", d.conversion_id collate "C"
 
@@ -89,31 +167,27 @@ order by d.channel collate "C", d.campaign_id collate "C", d.conversion_id colla
 select '' as channel, '' as campaign_id, v.account_id, '' as lead_id, '' as collateral_id,
     d.conversion_id, d.channel as of_channel, d.campaign_id as of_campaign, 1.0::float8 as part
 from attribution.credit_draws d
-join warehouse.conversions v using (conversion_id)
+join chosen v using (conversion_id)
 where d.run_id = %(run_id)s and d.channel <> '(baseline)'
 order by v.account_id collate "C", d.conversion_id collate "C"
 
 -- name: members
 -- The same of leads or collateral: of a campaign's share each has the part that its touches have of
 -- the mean.
-with leads as (
-    select person_id, min(lead_id) as lead_id
-    from stream.known_leads
-    group by person_id
-),
-credited as (
+with credited as (
     select
         c.conversion_id,
         c.channel,
         c.campaign_id,
         case %(member)s
-            when 'lead' then coalesce(t.lead_id, l.lead_id)
+            when 'lead' then coalesce(t.lead_id, n.lead_id)
             else coalesce(t.collateral_id, '(none)')
         end as member,
         sum(c.share) as share
     from attribution.credit c
+    join chosen v using (conversion_id)
     join stream.resolved_touches t on t.event_id = c.touch_id
-    left join leads l using (person_id)
+    left join leads_now n using (person_id)
     where c.run_id = %(run_id)s and c.model = 'bayesian'
     group by 1, 2, 3, 4
 ),
@@ -130,6 +204,7 @@ select '' as channel, '' as campaign_id, '' as account_id,
     conversion_id, channel as of_channel, campaign_id as of_campaign, coalesce(part, 0) as part
 from parts
 where member is not null
+    and (%(member)s <> 'lead' or %(leads)s::text[] is null or member = any(%(leads)s))
 order by member collate "C", conversion_id collate "C"
 
 -- name: shares
@@ -145,3 +220,31 @@ cross join lateral (
         and d.channel = k.of_channel and d.campaign_id = k.of_campaign
     offset 0
 ) d
+
+-- name: keep_sums
+-- Sums over all time, for the next deal to be added to.
+insert into warehouse.draw_sums values %s
+on conflict (dimension, channel, campaign_id, collateral_id, currency) do update set
+    shares = excluded.shares, iacv = excluded.iacv, kept = excluded.kept, earned = excluded.earned
+
+-- name: kept_sums
+-- Those of before.
+select dimension, channel, campaign_id, collateral_id, currency,
+    array_send(shares), array_send(iacv), array_send(kept), array_send(earned)
+from warehouse.draw_sums
+
+-- name: new_intervals
+-- Rows that come, or take the place of others.
+create temporary table new_intervals (like warehouse.credit_intervals) on commit drop
+
+-- name: put_intervals
+-- They do.
+insert into warehouse.credit_intervals
+select * from new_intervals
+on conflict (
+    dimension, channel, campaign_id, account_id, lead_id, collateral_id, period, period_start, currency
+) do update set
+    conversions_low = excluded.conversions_low, conversions_high = excluded.conversions_high,
+    iacv_low = excluded.iacv_low, iacv_high = excluded.iacv_high,
+    value_low = excluded.value_low, value_high = excluded.value_high,
+    ltv_low = excluded.ltv_low, ltv_high = excluded.ltv_high

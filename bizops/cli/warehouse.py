@@ -82,7 +82,10 @@ def transform(
 
 def report(
     by: Annotated[
-        str, typer.Option(help="channel, campaign, account (organization), creative or collateral.")
+        str,
+        typer.Option(
+            help="channel, campaign, account (organization), lead, creative or collateral."
+        ),
     ],
     period: Annotated[str, typer.Option(help="day, week, month, quarter or all.")] = "all",
     model: Annotated[
@@ -112,7 +115,7 @@ def report(
     ] = None,
     form: Annotated[str, typer.Option("--format", help="table, json or csv.")] = "table",
 ) -> None:
-    """Say what each channel, campaign, account, creative or collateral cost and brought.
+    """Say what each channel, campaign, account, lead, creative or collateral cost and brought.
 
     What no campaign gets is the row (baseline), so that the column of IACV adds up to all there
     is. What cannot be known is empty, never 0. docs/metrics.md defines each figure. `--model all`

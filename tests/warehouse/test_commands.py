@@ -72,7 +72,7 @@ def test_another_lookback_is_worked_out_anew(bizops):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--by", "lead"), "no report by lead yet"),
+        (("--by", "leads"), "no report by 'leads'; have channel, campaign, account, lead"),
         (("--by", "channel", "--format", "xml"), "no format 'xml'; have table, json, csv"),
         (("--by", "channel", "--lookback", "30"), "--lookback is for rules"),
         (("--by", "channel", "--model", "all", "--lookback", "30"), "for one rule at a time"),

@@ -45,15 +45,20 @@ def check_organizations(built: str) -> None:
     assert found["bolt"] == (2, 1, 0.8, None, 0.75, None)
     assert found["(unknown)"] == (1, 0, 0.0, None, 0.0, None)
     assert found["(baseline)"] == (None, None, pytest.approx(0.2), None, 1.0, None)
-    asked = Question(by="account", margin=0.8)
-    report = {key[0]: row for key, row in reported(built, asked).items()}
-    columns = """attributed_conversions_low, attributed_conversions_high, attributed_iacv_mean,
-        attributed_iacv_low, attributed_iacv_high, median_conversion_days, ltv, ltv_low, ltv_high"""
-    found = figures(built, "organization_performance", "account_id", columns)
-    for name in ("acme", "bolt", "(baseline)"):
+    check_that_a_report_says_so(built, "organization", "account", ("acme", "bolt", "(baseline)"))
+
+
+def check_that_a_report_says_so(built: str, mart: str, by: str, members: tuple[str, ...]) -> None:
+    report = {key[0]: row for key, row in reported(built, Question(by=by, margin=0.8)).items()}
+    columns = """touches, leads, attributed_leads, attributed_conversions_low,
+        attributed_conversions_high, attributed_iacv_mean, attributed_iacv_low,
+        attributed_iacv_high, median_conversion_days, ltv, ltv_low, ltv_high"""
+    found = figures(built, f"{mart}_performance", f"{by}_id", columns)
+    assert set(found) >= set(members)
+    for name in members:
         row = report[name]
-        expected = (*row[6:8], *row[8:11], row[11], *row[17:20])
-        assert same({name: found[name]}, {name: expected})
+        expected = (*row[:3], *row[6:8], *row[8:11], row[11], *row[17:20])
+        assert same({name: found[name]}, {name: expected}), name
 
 
 def check_leads(built: str) -> None:
@@ -65,6 +70,7 @@ def check_leads(built: str) -> None:
     assert found["L1"] == pytest.approx((2, 400, 1, 1.25, 850, 700, 1000), rel=1e-5)
     assert found["L2"][2:] == pytest.approx((0.8, 0.75, 375, 325, 425), rel=1e-5)
     assert found["(unknown)"][:3] == (1, None, 0)
+    check_that_a_report_says_so(built, "lead", "lead", ("L1", "L2", "(baseline)"))
 
 
 def check_collateral(built: str) -> None:

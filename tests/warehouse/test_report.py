@@ -261,8 +261,7 @@ def test_limit_keeps_the_best_and_the_baseline(tiny_database):
 @pytest.mark.parametrize(
     ("question", "message"),
     [
-        ({"by": "lead"}, "no report by lead yet; have channel, campaign, account"),
-        ({"by": "planet"}, "no report by 'planet'; have channel"),
+        ({"by": "planet"}, "no report by 'planet'; have channel, campaign, account, lead"),
         ({"period": "year"}, "no period 'year'; have day"),
         ({"model": "guess"}, f"no model 'guess'; have {', '.join(MODELS)}"),
         ({"margin": 80.0}, "margin is 80; expected a share"),

@@ -1,17 +1,26 @@
 {# Tables that are brought up to date: what `bizops transform` found to have changed is taken out
    before, and only that is made anew. Both are ours rather than dbt's strategies, because rows may
    also vanish: a touch that moved to another account leaves its old one. #}
-{% macro forget_changed_periods() -%}
+{% macro forget_changed_figures(dimension) -%}
 {% if is_incremental() -%}
 delete from {{ this }}
-where (period, period_start) in (
-    select period, period_start from {{ source('warehouse', 'changed_periods') }}
-)
-    or period = 'all' and period_start is null
-    and exists (
-        select 1 from {{ source('warehouse', 'changed_periods') }} where period = 'all'
-    )
+where (period, coalesce(period_start, '-infinity'::date), channel
+    {%- if dimension == 'campaign' %}, campaign_id{% endif %}) in ({{ changed_figures(dimension) }})
 {%- endif %}
+{%- endmacro %}
+
+{% macro forget_changed_credit() -%}
+{% if is_incremental() -%}
+delete from {{ this }}
+where {{ in_changed_credit(this.identifier) }}
+{%- endif %}
+{%- endmacro %}
+
+{# Rows of which figures are told anew, of a dimension. #}
+{% macro changed_figures(dimension) -%}
+select period, period_start, channel{{ ', campaign_id' if dimension == 'campaign' }}
+from {{ source('warehouse', 'changed_figures') }}
+where dimension = '{{ dimension }}'
 {%- endmacro %}
 
 {% macro forget_changed_touches() -%}
@@ -21,11 +30,29 @@ where event_id in (select event_id from {{ source('warehouse', 'changed_touches'
 {%- endif %}
 {%- endmacro %}
 
-{# The condition that a row's period is one that is made anew; all of them are in a table made anew. #}
-{% macro in_changed_periods(periods='periods') -%}
+{# The condition that a campaign's or channel's period is one that is told anew; all of them are in a
+   table made anew. #}
+{% macro in_changed_figures(rows, dimension) -%}
 {% if is_incremental() -%}
-({{ periods }}.period, {{ periods }}.period_start) in (
-    select period, period_start from {{ source('warehouse', 'changed_periods') }}
+({{ rows }}.period, {{ rows }}.period_start, {{ rows }}.channel
+    {%- if dimension == 'campaign' %}, {{ rows }}.campaign_id{% endif %}) in (
+    {{ changed_figures(dimension) }}
+)
+{%- else -%}
+true
+{%- endif %}
+{%- endmacro %}
+
+{# The same of credit alone, which less changes of; `rows` has its dimension too. #}
+{% macro in_changed_credit(rows) -%}
+{% if is_incremental() -%}
+(
+    {{ rows }}.dimension, {{ rows }}.period, {{ rows }}.period_start, {{ rows }}.channel,
+    {{ rows }}.campaign_id
+) in (
+    select dimension, period, period_start, channel, campaign_id
+    from {{ source('warehouse', 'changed_figures') }}
+    where of_credit
 )
 {%- else -%}
 true

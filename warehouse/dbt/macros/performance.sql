@@ -1,5 +1,5 @@
 {# What campaigns or channels cost and brought, as CTEs of which the last is `figures`; of a mart that
-   is brought up to date, only the periods that have changed. #}
+   is brought up to date, only what may have changed. #}
 {% macro performance(dimension) -%}
 touch_counts as (
     select * from {{ ref('int_touch_counts') }}
@@ -72,7 +72,7 @@ keys as (
         select period, period_start, channel, campaign_id from unexplained
         where exists (select 1 from credit)
     ) as touched
-    where {{ in_changed_periods('touched') }}
+    where {{ in_changed_figures('touched', dimension) }}
 ),
 
 joined as (

@@ -69,7 +69,6 @@ rolled_up as (
         campaign_id,
         {{ sums | join(', ') }}
     from by_campaign
-    where {{ in_changed_periods('by_campaign') }}
     union all
     select
         'channel',
@@ -78,7 +77,6 @@ rolled_up as (
         {{ others }},
         '',{{ totals }}
     from by_campaign
-    where {{ in_changed_periods('by_campaign') }}
     group by period, period_start, {{ others }}
 )
 {%- endmacro %}

@@ -1,4 +1,6 @@
 -- one row per model, dimension, period, channel and campaign (or baseline) with leads credited
+{{ config(materialized='incremental', incremental_strategy='append') }}
+
 with lead_credit as (
     select * from {{ ref('stg_lead_credit') }}
 ),
@@ -17,3 +19,7 @@ days as (
 {{ rolled_up('days', ['model'], ['attributed_leads']) }}
 
 select * from rolled_up
+{%- if is_incremental() %}
+-- it is another with another run, or a restatement, after which all is made anew
+where false
+{%- endif %}

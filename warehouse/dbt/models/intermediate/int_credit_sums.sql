@@ -2,7 +2,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook='{{ forget_changed_periods() }}',
+    pre_hook='{{ forget_changed_credit() }}',
     indexes=[{'columns': ['period', 'period_start']}]
 ) }}
 
@@ -27,11 +27,15 @@ placed as (
     from credit
     {{ periods('credit.occurred_on') }}
     {{ dimensions('credit.campaign_id') }}
-    where {{ in_changed_periods() }}
+),
+
+changed as (
+    select * from placed
+    where {{ in_changed_credit('placed') }}
 ),
 
 {{ credit_sums(
-    'placed',
+    'changed',
     ['model', 'dimension', 'period', 'period_start', 'channel', 'campaign_id', 'currency'],
 ) }}
 

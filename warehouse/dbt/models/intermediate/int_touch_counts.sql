@@ -1,22 +1,77 @@
 -- one row per dimension, period, channel and campaign that was touched
 {{ config(
     materialized='incremental',
-    incremental_strategy='append',
-    pre_hook='{{ forget_changed_periods() }}',
+    incremental_strategy='delete+insert',
+    unique_key=['dimension', 'period', 'period_start', 'channel', 'campaign_id'],
+    post_hook='delete from {{ this }} where touches = 0',
     indexes=[{'columns': ['period', 'period_start']}]
 ) }}
 
 -- A lead counts on the day of its first touch in a period, so that counts of a period add up over its
 -- days: touches are read once, whatever the periods, and leads are told apart by numbers.
-with touches as (
+with
+{%- if is_incremental() %}
+
+-- Of a table that is there, what has come is added and what is gone taken away: of the leads of which
+-- touches have changed, all touches in the channel as they were, and as they are.
+changed as (
+    select * from {{ source('warehouse', 'changed_touches') }}
+),
+
+come as (
+    select channel, campaign_id, lead_id, occurred_on
+    from {{ ref('int_touches') }}
+    where event_id in (select event_id from changed)
+),
+
+gone as (
+    select channel, campaign_id, lead_id, occurred_on
+    from changed
+    where occurred_on is not null
+),
+
+lead_channels as (
+    select lead_id, channel from come
+    union
+    select lead_id, channel from gone
+),
+
+stayed as (
+    select touches.channel, touches.campaign_id, touches.lead_id, touches.occurred_on
+    from lead_channels
+    inner join {{ ref('int_touches') }} as touches
+        on touches.lead_id = lead_channels.lead_id and touches.channel = lead_channels.channel
+    left join changed on changed.event_id = touches.event_id
+    where changed.event_id is null
+),
+
+counted as (
+    select 1 as sign, channel, campaign_id, lead_id, occurred_on from come
+    union all
+    select -1, channel, campaign_id, lead_id, occurred_on from gone
+    union all
+    select 1, channel, campaign_id, lead_id, occurred_on from stayed
+    union all
+    select -1, channel, campaign_id, lead_id, occurred_on from stayed
+),
+{%- else %}
+
+counted as (
+    select 1 as sign, channel, campaign_id, lead_id, occurred_on
+    from {{ ref('int_touches') }}
+),
+{%- endif %}
+
+touches as (
     select
         {{ hashed('channel') }} as channel_number,
         {{ hashed("channel || chr(31) || campaign_id") }} as campaign_number,
         {{ hashed('lead_id') }} as lead_number,
         channel,
         campaign_id,
-        occurred_on
-    from {{ ref('int_touches') }}
+        occurred_on,
+        sign
+    from counted
 ),
 
 names as (
@@ -34,9 +89,10 @@ campaign_lead_days as (
         campaign_number,
         lead_number,
         occurred_on,
+        sign,
         count(*) as touches
     from touches
-    group by campaign_number, lead_number, occurred_on
+    group by campaign_number, lead_number, occurred_on, sign
 ),
 
 channel_lead_days as (
@@ -44,10 +100,11 @@ channel_lead_days as (
         names.channel_number,
         days.lead_number,
         days.occurred_on,
+        days.sign,
         sum(days.touches) as touches
     from campaign_lead_days as days
     inner join names using (campaign_number)
-    group by names.channel_number, days.lead_number, days.occurred_on
+    group by names.channel_number, days.lead_number, days.occurred_on, days.sign
 ),
 
 {%- for dimension in ['campaign', 'channel'] %}
@@ -56,7 +113,7 @@ channel_lead_days as (
     select
         *,
         lag(occurred_on) over (
-            partition by {{ dimension }}_number, lead_number order by occurred_on
+            partition by {{ dimension }}_number, lead_number, sign order by occurred_on
         ) as before_on
     from {{ dimension }}_lead_days
 ),
@@ -65,14 +122,20 @@ channel_lead_days as (
     select
         {{ dimension }}_number,
         occurred_on,
-        sum(touches) as touches,
-        count(lead_number) as day_leads,
+        sum(sign * touches) as touches,
+        sum(case when lead_number is not null then sign else 0 end) as day_leads,
         {%- for period in ['week', 'month', 'quarter'] %}
-        count(lead_number) filter (
-            where before_on is null or before_on < {{ period_start(period, 'occurred_on') }}
+        sum(
+            case
+                when lead_number is null then 0
+                when before_on is null or before_on < {{ period_start(period, 'occurred_on') }}
+                    then sign
+                else 0
+            end
         ) as {{ period }}_leads,
         {%- endfor %}
-        count(lead_number) filter (where before_on is null) as all_leads
+        sum(case when lead_number is not null and before_on is null then sign else 0 end)
+            as all_leads
     from {{ dimension }}_first_days
     group by {{ dimension }}_number, occurred_on
 ),
@@ -105,7 +168,7 @@ days as (
         using (channel_number)
 ),
 
-final as (
+summed as (
     select
         days.dimension,
         periods.period,
@@ -124,8 +187,25 @@ final as (
         )::bigint as leads
     from days
     {{ periods('days.occurred_on') }}
-    where {{ in_changed_periods() }}
     group by 1, 2, 3, 4, 5
+),
+
+final as (
+    {%- if is_incremental() %}
+    select
+        dimension,
+        period,
+        period_start,
+        channel,
+        campaign_id,
+        summed.touches + coalesce(before.touches, 0) as touches,
+        summed.leads + coalesce(before.leads, 0) as leads
+    from summed
+    left join {{ this }} as before using (dimension, period, period_start, channel, campaign_id)
+    where summed.touches <> 0 or summed.leads <> 0
+    {%- else %}
+    select * from summed
+    {%- endif %}
 )
 
 select * from final

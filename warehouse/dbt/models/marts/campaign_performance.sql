@@ -2,7 +2,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook='{{ forget_changed_periods() }}',
+    pre_hook="{{ forget_changed_figures('campaign') }}",
     on_schema_change='fail',
     indexes=[
         {'columns': ['model', 'period', 'period_start']},
