@@ -9,7 +9,9 @@ Simpson, Vehtari and Gelman 2018, arXiv:1804.06788). That the model is right abo
 another question, which ``benchmarks.truth`` asks.
 
 The priors are the model's but narrower, and centred on fixed numbers rather than on the data's own.
-Accounts buy once, and their activity has no effect.
+Accounts buy once, and the busier they are the more, or the less. How busy is what is known of all
+their touches, where the fit has those before the sale. One channel is tested: of what goes with its
+touches a share is theirs.
 """
 
 import argparse
@@ -17,7 +19,7 @@ import multiprocessing
 import os
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,7 @@ import attribution.inputs
 import attribution.posterior
 import attribution.sampling
 from attribution.credit import incremental
+from attribution.experiments import LiftTests
 from attribution.features import Features, build_features
 from attribution.journeys import US_PER_DAY, Journeys, build_journeys
 from attribution.kernels import HALF_LIVES_DAYS, bump_weights
@@ -44,6 +47,7 @@ IntArray = NDArray[np.int64]
 START_US = 1_704_067_200_000_000  # the first of January 2024, a Monday
 DAYS, ACCOUNTS, CHANNELS, CAMPAIGNS = 360, 900, 3, 4
 TOUCHES_A_YEAR = (4.0, 6.0, 3.0)
+TESTED, TESTED_DAYS, STANDARD_ERROR = "channel-0", (120, 300), 6.0
 CENTRE = (float(np.log(4e-4)), float(np.log(0.02)))
 """Logs of the baseline rate and of a touch's effect, in place of those found in the data."""
 NARROWER = 0.5
@@ -92,7 +96,7 @@ def one_fit(seed: int) -> Ranks:
     world = _world(rng)
     truth = _drawn(world, rng)
     tables = world.tables | {"revenue": _revenue(world, truth, rng)}
-    features = build_features(build_journeys(**tables))
+    features = _tested(build_features(build_journeys(**tables, lift_tests=_test())), truth, rng)
     attribution.inputs.centres = attribution.sampling.centres = lambda _: CENTRE
     attribution.posterior.STRUCTURAL_DOUBT = 0.0
     tree, _, _ = sample(features, world.priors, Sampling(seed, draws=400, tune=400, chains=2))
@@ -122,7 +126,8 @@ def _world(rng: np.random.Generator) -> World:
     campaign = channel * CAMPAIGNS + rng.integers(CAMPAIGNS, size=len(channel))
     at = rng.uniform(0, DAYS - 1e-3, len(channel))
     at[:2] = (0.0, DAYS - 1e-3)  # so that the data begin and end when they do
-    account = rng.integers(ACCOUNTS, size=len(channel))
+    busy = rng.gamma(1.0, size=ACCOUNTS)
+    account = rng.choice(ACCOUNTS, size=len(channel), p=busy / busy.sum())
     ids = [f"account-{n:05}" for n in range(ACCOUNTS)]
     tables = {
         "touches": pa.table(
@@ -143,15 +148,28 @@ def _world(rng: np.random.Generator) -> World:
         ),
     }
     sale = _revenue_table(np.array([0]), np.array([DAYS - 2e-3]))
-    journeys = build_journeys(**tables, revenue=sale)
-    features = build_features(journeys)
+    journeys = build_journeys(**tables, revenue=sale, lift_tests=_test())
     priors = {name: (mean, NARROWER * sd) for name, (mean, sd) in load_priors().items()}
-    return World(
-        tables,
-        journeys,
-        features,
-        priors | dict.fromkeys(("activity_power", "activity_curve"), (0.0, 1e-3)),
-    )
+    return World(tables, journeys, build_features(journeys), priors)
+
+
+def _test() -> LiftTests:
+    """What was tested; what it found is drawn with the world."""
+    start_us, end_us = (START_US + day * US_PER_DAY for day in TESTED_DAYS)
+    return LiftTests(
+        ("test",), (TESTED,), ("",), np.array([start_us]), np.array([end_us]),
+        np.zeros(1), np.array([STANDARD_ERROR]),
+    )  # fmt: skip
+
+
+def _tested(features: Features, truth: dict[str, FloatArray], rng: np.random.Generator) -> Features:
+    """With what a test would find of what the touches of its window added."""
+    lift = features.lift
+    rows = (lift.sums * _weights(truth)[features.unit_channel[lift.unit]]).sum(axis=1)
+    rows *= _activity(features, truth)[lift.activity] * _multiplier(features, truth)[lift.context]
+    added = _caused(truth)[0] * (rows * np.exp(truth["log_effect"])[lift.unit]).sum()
+    found = np.array([added + STANDARD_ERROR * rng.normal()])
+    return replace(features, lift=replace(lift, found=found))
 
 
 def _moments(at: FloatArray) -> dict[str, Any]:
@@ -200,7 +218,23 @@ def _drawn(world: World, rng: np.random.Generator) -> dict[str, FloatArray]:
         "season": normal("season", features.calendar.shape[1]),
         "log_saturation": normal("log_saturation", CHANNELS),
         "synergy": rng.logistic(*priors["synergy"], len(features.contexts.sequences())),
+        "activity_power": normal("activity_power", 1),
+        "activity_curve": normal("activity_curve", 1),
+        "logit_caused": rng.logistic(*priors["logit_caused"], 1),
     }
+
+
+def _caused(truth: dict[str, FloatArray]) -> FloatArray:
+    """The share of what goes with its touches that is each channel's, the first being tested."""
+    return np.r_[1.0 / (1.0 + np.exp(-truth["logit_caused"])), np.ones(CHANNELS - 1)]
+
+
+def _activity(features: Features, truth: dict[str, FloatArray]) -> FloatArray:
+    """What each bin of activity multiplies rates by."""
+    levels = features.activity_levels
+    return np.asarray(
+        np.exp(truth["activity_power"] * levels + truth["activity_curve"] * levels**2)
+    )
 
 
 def _multiplier(features: Features, truth: dict[str, FloatArray]) -> FloatArray:
@@ -217,17 +251,19 @@ def _weights(truth: dict[str, FloatArray]) -> FloatArray:
 def _added(features: Features, truth: dict[str, FloatArray]) -> FloatArray:
     """What touches add in expectation, by channel, while accounts are at risk."""
     channel = features.unit_channel[features.exposure_unit]
-    rows = features.exposures.sum(axis=(0, 1)) * _weights(truth)[channel]
+    exposures = np.einsum("saek,a->ek", features.exposures, _activity(features, truth))
+    rows = exposures * _weights(truth)[channel]
     added = rows.sum(axis=1) * _multiplier(features, truth)[features.exposure_context]
     added *= np.exp(truth["log_effect"])[features.exposure_unit]
-    return np.bincount(channel, added, minlength=CHANNELS)
+    return np.bincount(channel, added, minlength=CHANNELS) * _caused(truth)
 
 
 def _revenue(world: World, truth: dict[str, FloatArray], rng: np.random.Generator) -> Any:
     """First purchases: each touch sets off so many, each account some anyway; the first counts."""
     journeys, features = world.journeys, world.features
     touches = journeys.touches
-    effect = np.exp(truth["log_effect"])[touches.unit]
+    busiest = _activity(features, truth).max()
+    effect = busiest * np.exp(truth["log_effect"])[touches.unit]
     effect *= _multiplier(features, truth)[features.contexts.of_touch]
     touch = np.repeat(np.arange(len(touches)), rng.poisson(effect))
     weights = _weights(truth)[features.unit_channel[touches.unit[touch]]]
@@ -239,15 +275,30 @@ def _revenue(world: World, truth: dict[str, FloatArray], rng: np.random.Generato
     season = np.exp(season_design(features) @ truth["season"])
     names = [name for name, _ in features.baselines]
     base = np.exp(truth["log_baseline"])[[names.index(name) for name in journeys.segments]]
-    mean = base[journeys.segment][:, None] * season[:DAYS]
+    mean = busiest * base[journeys.segment][:, None] * season[:DAYS]
     account, day = np.nonzero(rng.poisson(mean))
     account = np.concatenate((touches.account[touch], account))
     at = np.concatenate((at, day + rng.random(len(day))))
     inside = at < DAYS - 2e-3
     account, at = account[inside], at[inside]
+    kept = rng.random(len(at)) * busiest < _activity_then(features, truth, account, at)
+    account, at = account[kept], at[kept]
     order = np.lexsort((at, account))
     first = order[np.diff(account[order], prepend=-1) != 0]
     return _revenue_table(account[first], at[first])
+
+
+def _activity_then(
+    features: Features, truth: dict[str, FloatArray], account: IntArray, at: FloatArray
+) -> FloatArray:
+    """What accounts' activity, as it was known at each moment, multiplies their rates by."""
+    spells = features.spells
+    order = np.lexsort((spells.start_us, spells.account))
+    age = np.clip((spells.start_us[order] - START_US) / US_PER_DAY, 0, DAYS)
+    spell = np.searchsorted(
+        spells.account[order] * 2.0 * DAYS + age, account * 2.0 * DAYS + at, side="right"
+    )
+    return _activity(features, truth)[spells.activity[order][spell - 1]]
 
 
 def _table(ranks: Ranks) -> str:
