@@ -30,6 +30,10 @@ from bizops.settings import Settings
 FILL = load_queries("benchmarks", "warehouse.sql")
 DAY = load_queries("benchmarks", "warehouse_day.sql")
 FUNCTIONS = ("session", "functions")
+CREDITED = ("conversions", "journeys", "credit", "patterns", "credit_draws")
+"""What `bizops live` does of each deal as it comes."""
+DAY_NUMBER = 1
+"""With --keep another day can be added by hand."""
 FULL_LIMIT_S = 15 * 60
 INCREMENT_LIMIT_S = 60
 FOUND = 1
@@ -60,7 +64,7 @@ def main() -> None:
 def measure(database_url: str, options: argparse.Namespace, home: Path) -> None:
     """Build, add a day, build again, and ask."""
     full = step("marts, all of them", "transform", home=home, shown=True)
-    run_all(database_url, {name: FILL[name] for name in FUNCTIONS} | DAY, options, "a day's events")
+    add_day(database_url, options)
     increment = step("marts, after a day", "transform", home=home, shown=True)
     step("report by channel", "report", "--by", "channel", home=home)
     step("doctor --data", "doctor", "--data", home=home, shown=True, accepted=(0, FOUND))
@@ -70,6 +74,12 @@ def measure(database_url: str, options: argparse.Namespace, home: Path) -> None:
     ):
         verdict = "within" if seconds <= limit_s else "OVER"
         print(f"{name}: {seconds:,.1f} s, {verdict} the limit of {limit_s} s", flush=True)
+
+
+def add_day(database_url: str, options: argparse.Namespace) -> None:
+    """A day's events, and its deals credited."""
+    before, after = ({name: FILL[name] for name in names} for names in (FUNCTIONS, CREDITED))
+    run_all(database_url, before | DAY | after, options, "a day's events")
 
 
 def run_all(
@@ -83,6 +93,7 @@ def run_all(
         "end": end,
         "days": days,
         "models": list(PUBLISHED),
+        "day": DAY_NUMBER,
     }
     connection = connect(database_url, application="bizops-bench")
     connection.autocommit = True

@@ -226,11 +226,13 @@ values ('bench', 'published', now(), now(), now(), now(), '{"lookback_days": 90}
 insert into attribution.conversions (run_id, conversion_id, account_id, occurred_at, day_only, kind,
     iacv, currency)
 select 'bench', event_id, account_id, occurred_at, day_only, kind, iacv, currency
-from stream.revenue
-where iacv > 0
+from stream.revenue r
+where iacv > 0 and not exists (
+    select from attribution.conversions c where c.conversion_id = r.event_id
+)
 
 -- name: journeys
--- The touches of the 90 days before each conversion, weighed by each model.
+-- The touches of the 90 days before each conversion that is not credited yet, weighed by each model.
 create temporary table journeys as
 with ordered as (
     select
@@ -245,6 +247,7 @@ with ordered as (
     from attribution.conversions c
     join stream.resolved_touches t using (account_id)
     where c.run_id = 'bench' and t.occurred_at <= c.occurred_at
+        and not exists (select from attribution.credit k where k.conversion_id = c.conversion_id)
         and t.occurred_at > c.occurred_at - interval '90 days'
     window journey as (partition by c.conversion_id order by t.occurred_at, t.event_id)
 )
@@ -281,6 +284,7 @@ from attribution.conversions c
 cross join (select unnest(%(models)s::text[]) as model) m
 left join (select distinct conversion_id from journeys) j using (conversion_id)
 where c.run_id = 'bench' and (j.conversion_id is null or m.model = 'bayesian')
+    and not exists (select from attribution.credit k where k.conversion_id = c.conversion_id)
 
 -- name: patterns
 -- Draws about 1, of which the baseline's follow: all credit of a conversion goes up and down at once.
@@ -304,7 +308,9 @@ select 'bench', s.conversion_id, s.channel, s.campaign_id,
 from (
     select conversion_id, channel, campaign_id, sum(share) as share
     from attribution.credit
-    where run_id = 'bench' and model = 'bayesian'
+    where run_id = 'bench' and model = 'bayesian' and not exists (
+        select from attribution.credit_draws d where d.conversion_id = credit.conversion_id
+    )
     group by 1, 2, 3
 ) s
 join patterns p on p.pattern = abs(hashtext(s.conversion_id)) %% 200

@@ -58,40 +58,43 @@ truncate warehouse.changed_touches, warehouse.changed_figures
 
 -- name: identifiers_now
 -- Which lead each person is, and whose each identifier, by all that is known now.
-create temporary table leads_now on commit drop as
-select person_id, min(lead_id) as lead_id
-from stream.known_leads
-group by person_id;
-analyze leads_now;
+create temporary table known_leads_now on commit drop as
+select identifier_id, lead_id, person_id from stream.known_leads;
 create temporary table identifiers_now on commit drop as
-select a.identifier_id, a.account_id, a.person_id, l.lead_id
+select
+    a.identifier_id, a.account_id, a.person_id, p.lead_id, l.lead_id as own_lead_id
 from stream.identifier_accounts a
-left join leads_now l using (person_id);
+left join (
+    select person_id, min(lead_id) as lead_id from known_leads_now group by person_id
+) p using (person_id)
+left join known_leads_now l using (identifier_id);
 analyze identifiers_now
 
 -- name: changed_touches
--- Touches that are new, or of identifiers that are another's now, and what they were for the marts.
+-- Touches that are new, or of identifiers that are another's now, and what they were for the marts;
+-- in steps, so that it is known how few they are.
+create temporary table changed_identifiers on commit drop as
+select n.identifier_id
+from identifiers_now n
+left join warehouse.identifiers w using (identifier_id)
+where n is distinct from w
+union
+select w.identifier_id
+from warehouse.identifiers w
+where not exists (select from identifiers_now n where n.identifier_id = w.identifier_id);
+analyze changed_identifiers;
+create temporary table changed_events on commit drop as
+select event_id
+from stream.stored_touches
+where stream.is_new(stored_in, %(seen)s::pg_snapshot)
+union
+select event_id
+from stream.stored_touches
+join changed_identifiers using (identifier_id);
+analyze changed_events;
 insert into warehouse.changed_touches (event_id, occurred_on, channel, campaign_id, lead_id)
 select event_id, w.occurred_on, w.channel, w.campaign_id, w.lead_id
-from (
-    select event_id
-    from stream.stored_touches
-    where stream.is_new(stored_in, %(seen)s::pg_snapshot)
-    union
-    select t.event_id
-    from stream.stored_touches t
-    join (
-        select n.identifier_id
-        from identifiers_now n
-        left join warehouse.identifiers w using (identifier_id)
-        where (n.account_id, n.person_id, n.lead_id)
-            is distinct from (w.account_id, w.person_id, w.lead_id)
-        union
-        select w.identifier_id
-        from warehouse.identifiers w
-        where not exists (select from identifiers_now n where n.identifier_id = w.identifier_id)
-    ) changed using (identifier_id)
-) changed
+from changed_events
 left join intermediate.int_touches w using (event_id);
 analyze warehouse.changed_touches
 
@@ -100,9 +103,7 @@ analyze warehouse.changed_touches
 delete from warehouse.identifiers w
 where not exists (
     select from identifiers_now n
-    where n.identifier_id = w.identifier_id
-        and (n.account_id, n.person_id, n.lead_id)
-            is not distinct from (w.account_id, w.person_id, w.lead_id)
+    where n.identifier_id = w.identifier_id and n is not distinct from w
 );
 insert into warehouse.identifiers
 select n.*
@@ -191,8 +192,8 @@ select
             union
             select coalesce(t.lead_id, n.lead_id)
             from attribution.credit c
-            join stream.resolved_touches t on t.event_id = c.touch_id
-            left join leads_now n using (person_id)
+            join stream.stored_touches t on t.event_id = c.touch_id
+            left join identifiers_now n using (identifier_id)
             where c.run_id = %(run_id)s and c.model = 'bayesian' and (
                 c.touch_id in (select event_id from warehouse.changed_touches)
                 or c.conversion_id in (select conversion_id from changed_conversions)

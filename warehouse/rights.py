@@ -67,6 +67,7 @@ stream.identifier_accounts     r       r          r          r       r
 stream.known_leads             -       r          r          r       r
 stream.resolved_touches        -       r          r*         r*      r
 stream.stored_touches          -       -          r          -       r
+stream.stored_lead_statuses    -       -          r          -       r
 stream.resolved_usage          -       -          r          -       r
 stream.resolved_lead_statuses  -       r          r          -       r
 attribution.runs               -       raw        r          r       rawd

@@ -77,20 +77,31 @@ set local jit = off
 
 -- name: chosen
 -- Conversions that are summed, one pass after the other.
-create temporary table chosen (conversion_id text primary key, account_id text not null)
-on commit drop
+create temporary table chosen (
+    conversion_id text primary key,
+    account_id text not null,
+    occurred_on date not null,
+    currency text not null,
+    iacv double precision not null,
+    kept double precision,
+    earned double precision
+) on commit drop
 
 -- name: choose_all
 -- All of them.
 truncate chosen;
-insert into chosen select conversion_id, account_id from warehouse.conversions;
+insert into chosen
+select conversion_id, account_id, occurred_on, currency, iacv, kept, earned
+from warehouse.conversions;
 analyze chosen
 
 -- name: choose_new
 -- Those that have come.
 truncate chosen;
 insert into chosen
-select conversion_id, account_id from warehouse.conversions where conversion_id = any(%(new)s);
+select conversion_id, account_id, occurred_on, currency, iacv, kept, earned
+from warehouse.conversions
+where conversion_id = any(%(new)s);
 analyze chosen
 
 -- name: choose_near
@@ -108,7 +119,7 @@ days as (
     select distinct occurred_on from warehouse.conversions
 )
 insert into chosen
-select conversion_id, account_id
+select conversion_id, account_id, occurred_on, currency, iacv, kept, earned
 from warehouse.conversions
 where occurred_on in (
     select occurred_on
@@ -126,7 +137,7 @@ select distinct occurred_on from warehouse.conversions where conversion_id = any
 -- All of the accounts of those that have come.
 truncate chosen;
 insert into chosen
-select conversion_id, account_id
+select conversion_id, account_id, occurred_on, currency, iacv, kept, earned
 from warehouse.conversions
 where account_id in (
     select account_id from warehouse.conversions where conversion_id = any(%(new)s)
@@ -137,15 +148,15 @@ analyze chosen
 -- All that touches of some leads are credited with, or of the persons they are.
 truncate chosen;
 insert into chosen
-select conversion_id, account_id
+select conversion_id, account_id, occurred_on, currency, iacv, kept, earned
 from warehouse.conversions
 where conversion_id in (
     select c.conversion_id
-    from stream.known_leads l
-    join identifiers_now n using (person_id)
+    from warehouse.identifiers l
+    join warehouse.identifiers n using (person_id)
     join stream.stored_touches t on t.identifier_id = n.identifier_id
     join attribution.credit c on c.touch_id = t.event_id
-    where l.lead_id = any(%(leads)s) and c.run_id = %(run_id)s and c.model = 'bayesian'
+    where l.own_lead_id = any(%(leads)s) and c.run_id = %(run_id)s and c.model = 'bayesian'
 );
 analyze chosen
 
@@ -156,7 +167,8 @@ delete from warehouse.credit_intervals where dimension = 'lead' and lead_id = an
 -- name: campaigns
 -- Whose each share of a conversion is, in the order in which sums are made: campaigns and their channels.
 select d.channel, d.campaign_id, '' as account_id, '' as lead_id, '' as collateral_id,
-    d.conversion_id, d.channel as of_channel, d.campaign_id as of_campaign, 1.0::float8 as part
+    v.conversion_id, v.occurred_on, v.currency, v.iacv, v.kept, v.earned, 1.0::float8 as part,
+    d.channel as of_channel, d.campaign_id as of_campaign
 from attribution.credit_draws d
 join chosen v using (conversion_id)
 where d.run_id = %(run_id)s
@@ -165,7 +177,8 @@ order by d.channel collate "C", d.campaign_id collate "C", d.conversion_id colla
 -- name: organizations
 -- The same of accounts; what no campaign gets is not theirs.
 select '' as channel, '' as campaign_id, v.account_id, '' as lead_id, '' as collateral_id,
-    d.conversion_id, d.channel as of_channel, d.campaign_id as of_campaign, 1.0::float8 as part
+    v.conversion_id, v.occurred_on, v.currency, v.iacv, v.kept, v.earned, 1.0::float8 as part,
+    d.channel as of_channel, d.campaign_id as of_campaign
 from attribution.credit_draws d
 join chosen v using (conversion_id)
 where d.run_id = %(run_id)s and d.channel <> '(baseline)'
@@ -186,8 +199,8 @@ with credited as (
         sum(c.share) as share
     from attribution.credit c
     join chosen v using (conversion_id)
-    join stream.resolved_touches t on t.event_id = c.touch_id
-    left join leads_now n using (person_id)
+    join stream.stored_touches t on t.event_id = c.touch_id
+    left join warehouse.identifiers n using (identifier_id)
     where c.run_id = %(run_id)s and c.model = 'bayesian'
     group by 1, 2, 3, 4
 ),
@@ -201,8 +214,10 @@ parts as (
 select '' as channel, '' as campaign_id, '' as account_id,
     case %(member)s when 'lead' then member else '' end as lead_id,
     case %(member)s when 'lead' then '' else member end as collateral_id,
-    conversion_id, channel as of_channel, campaign_id as of_campaign, coalesce(part, 0) as part
+    v.conversion_id, v.occurred_on, v.currency, v.iacv, v.kept, v.earned, coalesce(part, 0) as part,
+    channel as of_channel, campaign_id as of_campaign
 from parts
+join chosen v using (conversion_id)
 where member is not null
     and (%(member)s <> 'lead' or %(leads)s::text[] is null or member = any(%(leads)s))
 order by member collate "C", conversion_id collate "C"
@@ -210,9 +225,8 @@ order by member collate "C", conversion_id collate "C"
 -- name: shares
 -- Draws of what is whose, looked up in the order of what is: a sort of draws would go to disk.
 select k.channel, k.campaign_id, k.account_id, k.lead_id, k.collateral_id,
-    v.conversion_id, v.occurred_on, v.currency, v.iacv::float8, v.kept, v.earned, k.part, d.shares
+    k.conversion_id, k.occurred_on, k.currency, k.iacv, k.kept, k.earned, k.part, d.shares
 from ({keys} offset 0) k
-join warehouse.conversions v on v.conversion_id = k.conversion_id
 cross join lateral (
     select array_send(d.shares) as shares
     from attribution.credit_draws d

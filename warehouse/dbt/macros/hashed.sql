@@ -11,3 +11,16 @@ hashtextextended({{ expression }}, 0)
 {% macro duckdb__hashed(expression) -%}
 case when {{ expression }} is not null then hash({{ expression }}) end
 {%- endmacro %}
+
+{# A number in place of such a number and a small one. #}
+{% macro paired(number, small) -%}
+{{ return(adapter.dispatch('paired')(number, small)) }}
+{%- endmacro %}
+
+{% macro default__paired(number, small) -%}
+hashint8extended(({{ small }})::bigint, {{ number }})
+{%- endmacro %}
+
+{% macro duckdb__paired(number, small) -%}
+hash({{ number }}, {{ small }})
+{%- endmacro %}

@@ -4,15 +4,30 @@
 {% macro forget_changed_figures(dimension) -%}
 {% if is_incremental() -%}
 delete from {{ this }}
-where (period, coalesce(period_start, '-infinity'::date), channel
-    {%- if dimension == 'campaign' %}, campaign_id{% endif %}) in ({{ changed_figures(dimension) }})
+where {{ made_anew(dimension) }}
 {%- endif %}
+{%- endmacro %}
+
+{# What comes to nothing once what is gone has been taken away. #}
+{% macro forget_untouched() -%}
+delete from {{ this }}
+where touches = 0
+{%- endmacro %}
+
+{# The condition that a mart's row is one of those that are told anew. #}
+{% macro made_anew(dimension) -%}
+(period, coalesce(period_start, '-infinity'::date), channel
+    {%- if dimension == 'campaign' %}, campaign_id{% endif %}) in ({{ changed_figures(dimension) }})
 {%- endmacro %}
 
 {% macro forget_changed_credit() -%}
 {% if is_incremental() -%}
 delete from {{ this }}
-where {{ in_changed_credit(this.identifier) }}
+where (dimension, period, period_start, channel, campaign_id) in (
+    select dimension, period, period_start, channel, campaign_id
+    from {{ source('warehouse', 'changed_figures') }}
+    where of_credit
+)
 {%- endif %}
 {%- endmacro %}
 
@@ -37,22 +52,6 @@ where event_id in (select event_id from {{ source('warehouse', 'changed_touches'
 ({{ rows }}.period, {{ rows }}.period_start, {{ rows }}.channel
     {%- if dimension == 'campaign' %}, {{ rows }}.campaign_id{% endif %}) in (
     {{ changed_figures(dimension) }}
-)
-{%- else -%}
-true
-{%- endif %}
-{%- endmacro %}
-
-{# The same of credit alone, which less changes of; `rows` has its dimension too. #}
-{% macro in_changed_credit(rows) -%}
-{% if is_incremental() -%}
-(
-    {{ rows }}.dimension, {{ rows }}.period, {{ rows }}.period_start, {{ rows }}.channel,
-    {{ rows }}.campaign_id
-) in (
-    select dimension, period, period_start, channel, campaign_id
-    from {{ source('warehouse', 'changed_figures') }}
-    where of_credit
 )
 {%- else -%}
 true

@@ -46,24 +46,38 @@ credited_leads as (
     group by 1, 2, 3, 4
 ),
 
+numbered_credit as (
+    select
+        *,
+        {{ hashed(joined(['model', 'channel', 'member', 'currency'])) }} as name_number
+    from credit
+),
+
+names as (
+    select distinct
+        name_number,
+        model,
+        channel,
+        member,
+        currency
+    from numbered_credit
+),
+
 placed as (
     select
-        credit.model,
+        credit.name_number,
         periods.period,
         periods.period_start,
-        credit.channel,
-        credit.member,
-        credit.currency,
         credit.age_days,
         credit.share,
         credit.iacv,
         credit.kept,
         credit.earned
-    from credit
+    from numbered_credit as credit
     {{ periods('credit.occurred_on') }}
 ),
 
-{{ credit_sums('placed', ['model', 'period', 'period_start', 'channel', 'member', 'currency']) }},
+{{ credit_sums('placed', 'names', ['model', 'channel', 'member', 'currency']) }},
 
 intervals as (
     select

@@ -2,31 +2,31 @@
    is brought up to date, only what may have changed. #}
 {% macro performance(dimension) -%}
 touch_counts as (
-    select * from {{ ref('int_touch_counts') }}
-    where dimension = '{{ dimension }}'
+    select * from {{ ref('int_touch_counts') }} as figures
+    where dimension = '{{ dimension }}' and {{ in_changed_figures('figures', dimension) }}
 ),
 
 spend as (
-    select * from {{ ref('int_spend') }}
-    where dimension = '{{ dimension }}'
+    select * from {{ ref('int_spend') }} as figures
+    where dimension = '{{ dimension }}' and {{ in_changed_figures('figures', dimension) }}
 ),
 
 attributed_leads as (
-    select * from {{ ref('int_attributed_leads') }}
-    where dimension = '{{ dimension }}'
+    select * from {{ ref('int_attributed_leads') }} as figures
+    where dimension = '{{ dimension }}' and {{ in_changed_figures('figures', dimension) }}
 ),
 
 credit as (
-    select * from {{ ref('int_credit_sums') }}
-    where dimension = '{{ dimension }}'
+    select * from {{ ref('int_credit_sums') }} as figures
+    where dimension = '{{ dimension }}' and {{ in_changed_figures('figures', dimension) }}
 ),
 
 intervals as (
     select
         *,
         'bayesian' as model
-    from {{ ref('stg_credit_intervals') }}
-    where dimension = '{{ dimension }}'
+    from {{ ref('stg_credit_intervals') }} as figures
+    where dimension = '{{ dimension }}' and {{ in_changed_figures('figures', dimension) }}
 ),
 
 bounded as (
@@ -44,18 +44,34 @@ unexplained as (
     from {{ ref('int_unexplained_iacv') }}
 ),
 
-{{ models_cte('credit', 'attributed_leads') }},
+-- of all time, so of all there is
+all_credit as (
+    select model, currency from {{ ref('int_credit_sums') }}
+    where period = 'all' and dimension = '{{ dimension }}'
+),
+
+all_leads as (
+    select model from {{ ref('int_attributed_leads') }}
+    where period = 'all' and dimension = '{{ dimension }}'
+),
+
+all_spend as (
+    select currency from {{ ref('int_spend') }}
+    where period = 'all' and dimension = '{{ dimension }}'
+),
+
+{{ models_cte('all_credit', 'all_leads') }},
 
 -- without any revenue or spend the currency is ISO 4217's "no currency"
 currencies as (
     select currency from unexplained
     union
-    select currency from spend
+    select currency from all_spend
     union
-    select currency from credit
+    select currency from all_credit
     union
     select 'XXX' as currency
-    where not exists (select 1 from unexplained) and not exists (select 1 from spend)
+    where not exists (select 1 from unexplained) and not exists (select 1 from all_spend)
 ),
 
 keys as (
@@ -70,7 +86,7 @@ keys as (
         select period, period_start, channel, campaign_id from credit
         union
         select period, period_start, channel, campaign_id from unexplained
-        where exists (select 1 from credit)
+        where exists (select 1 from all_credit)
     ) as touched
     where {{ in_changed_figures('touched', dimension) }}
 ),

@@ -1,14 +1,19 @@
-{# Each day five times: as itself, as its week, month, quarter, and all time, each by its first day.
+{# Each day five times, or of some lengths only: as itself, as its week, month, quarter, and all time,
+   each by its first day.
    Weeks begin on the day of `week_start` (1 Monday to 7 Sunday), quarters with the fiscal year's
    first month. All time starts at -infinity until the marts, because nulls don't join. #}
-{% macro periods(day) -%}
+{% macro periods(day, lengths=['day', 'week', 'month', 'quarter', 'all']) -%}
 cross join lateral (
     values
-        ('day', {{ day }}),
-        ('week', {{ period_start('week', day) }}),
-        ('month', {{ period_start('month', day) }}),
-        ('quarter', {{ period_start('quarter', day) }}),
-        ('all', '-infinity'::date)
+    {%- for length in lengths %}
+        (
+            '{{ length }}',
+            {%- if length == 'all' %} '-infinity'::date
+            {%- elif length == 'day' %} {{ day }}
+            {%- else %} {{ period_start(length, day) }}
+            {%- endif %}
+        ){{ ',' if not loop.last }}
+    {%- endfor %}
 ) as periods (period, period_start)
 {%- endmacro %}
 
@@ -25,15 +30,6 @@ cross join lateral (
 {%- else -%}
 date_trunc('{{ period }}', {{ day }}::timestamp)::date
 {%- endif -%}
-{%- endmacro %}
-
-{# Each row twice: for its campaign, and for its channel with campaign_id ''. #}
-{% macro dimensions(campaign_id) -%}
-cross join lateral (
-    values
-        ('campaign', {{ campaign_id }}),
-        ('channel', '')
-) as dimensions (dimension, dimension_campaign_id)
 {%- endmacro %}
 
 {# The last day of a period by its length and its first day; all time has none. #}

@@ -1,7 +1,8 @@
 """What changed by campaign as well as by period, and sums of draws that deals are added to.
 
 A day's events touch a few campaigns of most periods and most campaigns of a few, so that a list of
-periods makes nearly all figures anew.
+periods makes nearly all figures anew. Who is who is worked out once for all marts: touches and
+changes of status come as they are, under their identifiers.
 
 Revision ID: 0018
 Revises: 0017
@@ -15,8 +16,24 @@ branch_labels = None
 depends_on = None
 
 UPGRADE = """
-create or replace view stream.stored_touches with (security_barrier) as
-select event_id, occurred_at, identifier_id, stored_in, channel, campaign_id from stream.touches;
+-- it leaves out columns, not rows: a barrier would keep it from being read by its indexes
+create or replace view stream.stored_touches with (security_barrier = false) as
+select event_id, occurred_at, identifier_id, stored_in, received_at, day_only, channel, campaign_id,
+    account_id, lead_id, touch_type, collateral_id
+from stream.touches;
+comment on view stream.stored_touches is
+    'one row per touch as it came: when it was stored and under which identifier, and of whom it '
+    'was nothing but what the account or the lead is called';
+
+create view stream.stored_lead_statuses as
+select event_id, occurred_at, identifier_id, account_id, lead_id, status from stream.lead_statuses;
+comment on view stream.stored_lead_statuses is
+    'one row per change of a lead''s status as it came';
+
+alter table warehouse.identifiers add column own_lead_id text;
+comment on table warehouse.identifiers is
+    'one row per identifier of a person: whose it was when the marts were made last. lead_id is '
+    'that of the person, the first of several, own_lead_id what a lead''s identifier itself is';
 
 drop table warehouse.changed_periods;
 create table warehouse.changed_figures (
@@ -79,6 +96,8 @@ create table warehouse.changed_periods (
     period_start  date not null,
     primary key (period, period_start)
 );
+alter table warehouse.identifiers drop column own_lead_id;
+drop view stream.stored_lead_statuses;
 drop view stream.stored_touches;
 create view stream.stored_touches with (security_barrier) as
 select event_id, occurred_at, identifier_id, stored_in from stream.touches;

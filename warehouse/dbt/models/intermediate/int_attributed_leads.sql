@@ -1,5 +1,9 @@
 -- one row per model, dimension, period, channel and campaign (or baseline) with leads credited
-{{ config(materialized='incremental', incremental_strategy='append') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    indexes=[{'columns': ['period', 'period_start', 'channel', 'campaign_id']}]
+) }}
 
 with lead_credit as (
     select * from {{ ref('stg_lead_credit') }}

@@ -3,40 +3,125 @@
     materialized='incremental',
     incremental_strategy='append',
     pre_hook='{{ forget_changed_credit() }}',
-    indexes=[{'columns': ['period', 'period_start']}]
+    indexes=[{'columns': ['period', 'period_start', 'channel', 'campaign_id']}]
 ) }}
 
+{%- set keys = ['model', 'channel', 'campaign_id', 'currency'] %}
+{%- set sums %}
+        min(age_days) as age_days,
+        sum(share) as share,
+        sum(iacv) as iacv,
+        case when count(kept) = count(*) then sum(kept) end as kept,
+        case when count(earned) = count(*) then sum(earned) end as earned
+{%- endset %}
+{%- set figures = 'age_days, share, iacv, kept, earned' %}
+
 with credit as (
-    select * from {{ ref('int_credit') }}
+    select
+        *,
+        floor(age_days) as age,
+        {{ hashed(joined(keys)) }} as campaign_number,
+        {{ hashed(joined(['model', 'channel', 'currency'])) }} as channel_number
+    from {{ ref('int_credit') }}
+),
+
+by_age as (
+    select
+        campaign_number,
+        channel_number,
+        {{ keys | join(', ') }},
+        age,{{ sums }}
+    from credit
+    group by campaign_number, channel_number, {{ keys | join(', ') }}, age
+),
+
+names as (
+    select distinct
+        campaign_number as name_number,
+        'campaign' as dimension,
+        {{ keys | join(', ') }}
+    from by_age
+    union all
+    select distinct
+        channel_number,
+        'channel',
+        model,
+        channel,
+        '',
+        currency
+    from by_age
+),
+
+{%- if is_incremental() %}
+
+changed as (
+    select
+        case figures.dimension
+            when 'campaign' then {{ hashed(joined(keys)) }}
+            else {{ hashed(joined(['model', 'channel', 'currency'])) }}
+        end as name_number,
+        figures.period,
+        figures.period_start
+    from {{ source('warehouse', 'changed_figures') }} as figures
+    cross join (select distinct model, currency from by_age) as told
+    where figures.of_credit
+),
+{%- endif %}
+
+-- Of all time every touch counts that was ever credited: of whole days of age sums are enough to find
+-- the median, but of the day that it is in.
+ages as (
+    select campaign_number as name_number, age, {{ figures }}
+    from by_age
+    union all
+    select channel_number, age,{{ sums }}
+    from by_age
+    group by channel_number, age
+),
+
+shares_up_to as (
+    select
+        *,
+        sum(share) over (partition by name_number order by age) as share_up_to,
+        sum(share) over (partition by name_number) / 2 as half
+    from ages
+    {%- if is_incremental() %}
+    where name_number in (select name_number from changed where period = 'all')
+    {%- endif %}
+),
+
+central as (
+    select name_number, age
+    from shares_up_to
+    where share_up_to >= half * (1 - 1e-9) and share_up_to - share <= half * (1 + 1e-9)
 ),
 
 placed as (
     select
-        credit.model,
-        dimensions.dimension,
-        periods.period,
-        periods.period_start,
-        credit.channel,
-        dimensions.dimension_campaign_id as campaign_id,
-        credit.currency,
-        credit.age_days,
-        credit.share,
-        credit.iacv,
-        credit.kept,
-        credit.earned
+        name_number,
+        'all' as period,
+        '-infinity'::date as period_start,
+        {{ figures }}
+    from shares_up_to
+    where not (share_up_to >= half * (1 - 1e-9) and share_up_to - share <= half * (1 + 1e-9))
+    {%- for dimension in ['campaign', 'channel'] %}
+    union all
+    select {{ dimension }}_number, 'all', '-infinity'::date, {{ figures }}
     from credit
-    {{ periods('credit.occurred_on') }}
-    {{ dimensions('credit.campaign_id') }}
+    where ({{ dimension }}_number, age) in (select name_number, age from central)
+    union all
+    select credit.{{ dimension }}_number, periods.period, periods.period_start, {{ figures }}
+    from credit
+    {{ periods('credit.occurred_on', ['day', 'week', 'month', 'quarter']) }}
+    {%- if is_incremental() %}
+    where credit.occurred_on >= (select min(period_start) from changed where period <> 'all')
+        and (credit.{{ dimension }}_number, periods.period, periods.period_start) in (
+            select name_number, period, period_start from changed
+        )
+    {%- endif %}
+    {%- endfor %}
 ),
 
-changed as (
-    select * from placed
-    where {{ in_changed_credit('placed') }}
-),
-
-{{ credit_sums(
-    'changed',
-    ['model', 'dimension', 'period', 'period_start', 'channel', 'campaign_id', 'currency'],
-) }}
+{{ credit_sums('placed', 'names', ['model', 'dimension', 'channel', 'campaign_id', 'currency']) }}
 
 select * from credit_sums

@@ -3,8 +3,8 @@
     materialized='incremental',
     incremental_strategy='delete+insert',
     unique_key=['dimension', 'period', 'period_start', 'channel', 'campaign_id'],
-    post_hook='delete from {{ this }} where touches = 0',
-    indexes=[{'columns': ['period', 'period_start']}]
+    post_hook='{{ forget_untouched() }}',
+    indexes=[{'columns': ['period', 'period_start', 'channel', 'campaign_id']}]
 ) }}
 
 -- A lead counts on the day of its first touch in a period, so that counts of a period add up over its
@@ -187,6 +187,8 @@ summed as (
         )::bigint as leads
     from days
     {{ periods('days.occurred_on') }}
+    where days.touches <> 0 or days.day_leads <> 0 or days.week_leads <> 0
+        or days.month_leads <> 0 or days.quarter_leads <> 0 or days.all_leads <> 0
     group by 1, 2, 3, 4, 5
 ),
 

@@ -15,18 +15,27 @@ with touches as (
     {%- if is_incremental() %}
     where event_id in (select event_id from {{ source('warehouse', 'changed_touches') }})
     {%- endif %}
+),
+
+identifiers as (
+    select * from {{ ref('stg_identifiers') }}
+),
+
+final as (
+    select
+        touches.event_id,
+        touches.occurred_at,
+        touches.occurred_on,
+        touches.day_only,
+        touches.channel,
+        touches.campaign_id,
+        coalesce(touches.account_id, identifiers.account_id) as account_id,
+        identifiers.person_id,
+        coalesce(touches.lead_id, identifiers.lead_id) as lead_id,
+        touches.touch_type,
+        touches.collateral_id
+    from touches
+    left join identifiers using (identifier_id)
 )
 
-select
-    event_id,
-    occurred_at,
-    occurred_on,
-    day_only,
-    channel,
-    campaign_id,
-    account_id,
-    person_id,
-    lead_id,
-    touch_type,
-    collateral_id
-from touches
+select * from final

@@ -32,11 +32,11 @@ leads as (
         credited.became_lead_on,
         case
             when credited.channel = '(baseline)' then '(baseline)'
-            else coalesce(lead_accounts.account_id, '(unknown)')
+            else coalesce(persons.account_id, '(unknown)')
         end as member,
         credited.share
     from {{ ref('stg_lead_credit') }} as credited
-    left join {{ ref('stg_lead_accounts') }} as lead_accounts using (lead_id)
+    left join {{ ref('stg_lead_persons') }} as persons using (lead_id)
 ),
 
 accounts as (

@@ -1,27 +1,21 @@
 -- one row per lead that was touched: by which channel first, and when its account became a customer
-with touches as (
-    select * from {{ ref('int_touches') }}
-    where lead_id is not null
+with leads as (
+    select lead_id from {{ ref('stg_lead_persons') }}
 ),
 
-first_moments as (
-    select
-        lead_id,
-        min(occurred_at) as occurred_at
-    from touches
-    group by lead_id
-),
-
+-- looked up by lead: all touches are many times as many
 first_touches as (
-    select distinct on (lead_id)
-        lead_id,
-        touches.account_id,
-        touches.channel,
-        touches.occurred_at,
-        touches.occurred_on
-    from touches
-    inner join first_moments using (lead_id, occurred_at)
-    order by lead_id, touches.event_id
+    select
+        leads.lead_id,
+        first_touch.*
+    from leads
+    cross join lateral (
+        select account_id, channel, occurred_at, occurred_on
+        from {{ ref('int_touches') }} as touches
+        where touches.lead_id = leads.lead_id
+        order by occurred_on, occurred_at, event_id
+        limit 1
+    ) as first_touch
 ),
 
 customers as (

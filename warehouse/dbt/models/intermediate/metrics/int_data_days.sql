@@ -3,7 +3,6 @@
     'stg_revenue': 'occurred_on',
     'stg_opportunities': 'occurred_on',
     'stg_spend': 'spent_on',
-    'int_touches': 'occurred_on',
     'stg_lead_statuses': 'occurred_on',
     'stg_invoices': 'occurred_on',
     'stg_payments': 'occurred_on',
@@ -22,8 +21,14 @@ with days as (
         min({{ day }}) as first_on,
         max({{ day }}) as last_on
     from {{ ref(model) }}
-    {{ 'union all' if not loop.last }}
+    union all
     {%- endfor %}
+    -- days of touches, of which there are fewer than touches
+    select
+        min(period_start),
+        max(period_start)
+    from {{ ref('int_touch_counts') }}
+    where dimension = 'channel' and period = 'day'
 ),
 
 final as (
