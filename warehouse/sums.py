@@ -39,7 +39,6 @@ SHORT = tuple(period for period in PERIODS if period not in LONG)
 BATCH = 2_000
 ALL_TIME = np.datetime64("0001-01-01")
 ONE_CONVERSION = 1.0
-COPY = "copy {} from stdin with (format csv)"
 KEPT = ("campaign", "channel", "collateral")
 """Dimensions of whose sums over all time any conversion is a part, so that those are kept."""
 
@@ -210,8 +209,7 @@ class _Summing:
         lines = io.StringIO()
         csv.writer(lines, quoting=csv.QUOTE_NOTNULL).writerows(figures.rows(keys, totals))
         lines.seek(0)
-        table = "warehouse.credit_intervals" if self.whole else "new_intervals"
-        self.cursor.copy_expert(COPY.format(table), lines)
+        self.cursor.copy_expert(QUERIES["copy_all" if self.whole else "copy_new"], lines)
 
     def _whole_sums(self, one: _Pass, keys: list[Key], totals: FloatArray) -> FloatArray:
         """Totals with what was kept of before, and kept for the next time."""

@@ -251,6 +251,14 @@ from warehouse.draw_sums
 -- Rows that come, or take the place of others.
 create temporary table new_intervals (like warehouse.credit_intervals) on commit drop
 
+-- name: copy_all
+-- Rows of all there is, as CSV.
+copy warehouse.credit_intervals from stdin with (format csv)
+
+-- name: copy_new
+-- Rows of what has changed, as CSV.
+copy new_intervals from stdin with (format csv)
+
 -- name: put_intervals
 -- They do.
 insert into warehouse.credit_intervals
