@@ -14,7 +14,7 @@ __all__ = [
     "credit_change",
     "credited_by",
     "find_changes",
-    "keep_identifiers",
+    "keep_seen",
     "made_of",
     "note_built",
 ]
@@ -23,7 +23,6 @@ QUERIES = load_queries("warehouse", "changes.sql")
 PROJECT = Path(__file__).parent / "dbt"
 KEPT = (
     "int_touches",
-    "int_spent",
     "int_touch_counts",
     "int_credit_sums",
     "int_attributed_leads",
@@ -94,6 +93,7 @@ def find_changes(
     """
     cursor.execute(QUERIES["clear"])
     cursor.execute(QUERIES["identifiers_now"])
+    cursor.execute(QUERIES["changed_spend"])
     cursor.execute(QUERIES["are_there"], {"names": [f"intermediate.{name}" for name in KEPT]})
     are_there = cursor.fetchone() == (True,)
     cursor.execute(QUERIES["made_before"])
@@ -124,6 +124,7 @@ def note_built(cursor: Cursor) -> None:
     cursor.execute(QUERIES["built"])
 
 
-def keep_identifiers(cursor: Cursor) -> None:
-    """Remember whose identifiers are, for the next time."""
+def keep_seen(cursor: Cursor) -> None:
+    """Remember whose identifiers are, and spend: for the marts, and for the next time."""
     cursor.execute(QUERIES["keep_identifiers"])
+    cursor.execute(QUERIES["keep_spend"])

@@ -52,6 +52,21 @@ select true, * from (
     select * from conversions_now except select * from warehouse.conversions
 ) come
 
+-- name: changed_spend
+-- Spend that is not what it was, as it was and as it is.
+create temporary table changed_spend on commit drop as
+select false as is_now, * from (
+    select * from warehouse.spend
+    except
+    select event_id, date, channel, campaign_id, amount, currency from stream.spend
+) gone
+union all
+select true, * from (
+    select event_id, date, channel, campaign_id, amount, currency from stream.spend
+    except
+    select * from warehouse.spend
+) come
+
 -- name: clear
 -- Forget what had changed the last time.
 truncate warehouse.changed_touches, warehouse.changed_figures
@@ -110,26 +125,17 @@ select n.*
 from identifiers_now n
 where not exists (select from warehouse.identifiers w where w.identifier_id = n.identifier_id)
 
+-- name: keep_spend
+-- The same of spend.
+delete from warehouse.spend where event_id in (select event_id from changed_spend);
+insert into warehouse.spend
+select event_id, date, channel, campaign_id, amount, currency from changed_spend where is_now
+
 -- name: changed_figures
 -- Campaigns and channels, and periods of the days on which something of them is another than it was:
 -- touches, spend, credit, and of the baseline revenue. A conversion that is gone, or another, may have
 -- been any campaign's.
-with differing_spend as (
-    (
-        select event_id, spent_on, channel, campaign_id, amount, currency
-        from intermediate.int_spent
-        except
-        select event_id, date, channel, campaign_id, amount, currency from stream.spend
-    )
-    union all
-    (
-        select event_id, date, channel, campaign_id, amount, currency from stream.spend
-        except
-        select event_id, spent_on, channel, campaign_id, amount, currency
-        from intermediate.int_spent
-    )
-),
-days as (
+with days as (
     select occurred_on as day, channel, campaign_id, false as of_credit
     from warehouse.changed_touches
     where occurred_on is not null
@@ -138,8 +144,8 @@ days as (
     from stream.stored_touches t
     join warehouse.changed_touches using (event_id)
     union
-    select spent_on, channel, campaign_id, false
-    from differing_spend
+    select date, channel, campaign_id, false
+    from changed_spend
     union
     select (occurred_at at time zone 'UTC')::date, '(baseline)', '(baseline)', false
     from stream.revenue

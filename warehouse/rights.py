@@ -94,6 +94,8 @@ warehouse.changed_figures      -       -          raT        -       r
 warehouse.bounded_channels     -       -          raT        r       r
 warehouse.credit_intervals     -       -          rawdT      r       rawd
 warehouse.draw_sums            -       -          rawT       -       r
+warehouse.spend                -       -          rad        r       rawd
+warehouse.revenue              -       -          r          -       r
 """
 
 # what reports and the marts may see of tables that hold persons too: a new column is not in it

@@ -26,7 +26,7 @@ from warehouse.changes import (
     credit_change,
     credited_by,
     find_changes,
-    keep_identifiers,
+    keep_seen,
     made_of,
 )
 from warehouse.figures import Retention
@@ -144,7 +144,7 @@ def sum_credit(connection: Connection, sums: Sums) -> bool:
         change = credit_change(cursor, run_id) if known else CreditChange(whole=True)
         cursor.execute(QUERIES["begin"], parameters | {"made_of": made, "credited_by": credited})
         cursor.execute(QUERIES["keep_conversions"])
-        keep_identifiers(cursor)
+        keep_seen(cursor)
         if change.whole:
             cursor.execute(QUERIES["clear"])
         if run_id and not change.is_none:

@@ -58,6 +58,18 @@ from (select run_id, conversion_id, channel, campaign_id, sum(share) as share fr
 """Credit of the model as one rule has it, with doubt, of conversions that have none yet."""
 
 
+LATE = """
+insert into stream.revenue (event_id, source, received_at, content_hash, occurred_at, day_only,
+    account_id, kind, iacv, currency, properties)
+values ('late', 'test', now(), '', '2026-05-05', false, 'bolt', 'expansion', 70, 'USD', '{}');
+insert into stream.touches (event_id, source, received_at, content_hash, occurred_at, day_only,
+    channel, campaign_id, lead_id, identifier_id, properties)
+values ('late', 'test', now(), '', '2026-05-05', false, 'email', 'welcome', 'L2',
+    '00000000-0000-0000-0000-000000000002', '{}');
+update stream.spend set campaign_id = 'spring', channel = 'ads' where event_id = 's1'
+"""
+
+
 def store(database_url: str, events: list[AnyEvent], first: int) -> None:
     records = [
         Record(event.topic, 0, first + place, 1.78e9 + first + place, b"k", event.to_json())
@@ -147,6 +159,29 @@ def test_day_by_day_is_as_all_at_once(settings, monkeypatch, seed):
     again = transform(settings, url)
     assert not again.is_full
     assert again.rows["campaign_performance"] == 0
+
+
+def test_what_comes_while_marts_are_made_is_left_for_the_next_time(
+    settings, tiny_database, monkeypatch
+):
+    """A deal, a touch and a correction between the snapshot and dbt: in neither, then in both."""
+    assert transform(settings, tiny_database).is_full
+
+    def late(*asked):
+        known = sums.sum_credit(*asked)
+        execute(tiny_database, LATE)
+        return known
+
+    with monkeypatch.context() as patched:
+        patched.setattr("warehouse.transform.sum_credit", late)
+        assert not transform(settings, tiny_database).is_full
+    assert not transform(settings, tiny_database).is_full
+    found = contents(tiny_database)
+    assert transform(settings, tiny_database, full=True).is_full
+    for table, rows in contents(tiny_database).items():
+        assert found[table] ^ rows == set(), table
+    asked = "select spend from marts.campaign_performance where period = 'all' and campaign_id = {}"
+    assert {row[0] for row in execute(tiny_database, asked.format("'welcome'"))} == {None}
 
 
 def test_what_was_not_built_with_the_rest_is_not_forgotten(settings, tiny_database):

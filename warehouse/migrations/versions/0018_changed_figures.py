@@ -59,6 +59,25 @@ comment on table warehouse.changed_touches is
     'one row per touch that is new, or another''s, since the marts were made last, with what it '
     'was then; null of what is new';
 
+create table warehouse.spend (
+    event_id      text primary key,
+    date          date not null,
+    channel       text not null,
+    campaign_id   text not null,
+    amount        numeric not null,
+    currency      text not null
+);
+comment on table warehouse.spend is
+    'one row per spend event, as it was when the marts were made last: what was corrected since '
+    'was another''s cost then';
+
+create view warehouse.revenue as
+select event_id, account_id, occurred_at, received_at, day_only, kind, iacv, tcv, currency, product
+from stream.revenue
+where not stream.is_new(stored_in, (select seen from warehouse.transforms));
+comment on view warehouse.revenue is
+    'one row per revenue event that the marts are made of: not what came while they were made';
+
 create table warehouse.draw_sums (
     dimension     text not null,
     channel       text not null,
@@ -86,7 +105,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("""
-drop table warehouse.draw_sums;
+drop view warehouse.revenue;
+drop table warehouse.draw_sums, warehouse.spend;
 alter table warehouse.changed_touches
     drop column occurred_on, drop column channel, drop column campaign_id,
     drop column lead_id;

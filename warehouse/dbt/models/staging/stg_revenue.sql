@@ -10,4 +10,4 @@ select
     tcv,
     currency,
     product
-from {{ source('stream', 'revenue') }}
+from {{ source('warehouse', 'revenue') }}

@@ -6,4 +6,4 @@ select
     campaign_id,
     amount,
     currency
-from {{ source('stream', 'spend') }}
+from {{ source('warehouse', 'spend') }}
