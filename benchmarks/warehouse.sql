@@ -233,6 +233,7 @@ where iacv > 0 and not exists (
 
 -- name: journeys
 -- The touches of the 90 days before each conversion that is not credited yet, weighed by each model.
+set enable_nestloop = off;  -- how few they are it can't tell
 create temporary table journeys as
 with ordered as (
     select
@@ -268,6 +269,7 @@ cross join lateral (
         ('markov_1', 0.2 + pg_temp.chance(hashtextextended(touch_id, 62), 62))
 ) models (model, weight)
 where weight > 0;
+set enable_nestloop = on;
 analyze journeys
 
 -- name: credit

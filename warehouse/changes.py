@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bizops import intervals
 from bizops.database import Cursor, load_queries
 
 __all__ = [
@@ -21,6 +22,11 @@ __all__ = [
 
 QUERIES = load_queries("warehouse", "changes.sql")
 PROJECT = Path(__file__).parent / "dbt"
+SUMMED_BY = (
+    *map(Path(__file__).with_name, ("sums.py", "sums.sql", "changes.sql", "figures.py")),
+    Path(intervals.__file__),
+)
+"""What makes the sums that the next deal is added to, besides dbt."""
 KEPT = (
     "int_touches",
     "int_touch_counts",
@@ -58,15 +64,17 @@ class CreditChange:
 def made_of(cursor: Cursor, settings: Mapping[str, Any]) -> str:
     """What all figures depend on besides events and credit, as JSON.
 
-    That is settings, the SQL of the marts, and what every period is told with: exchange rates, what
-    is known of products and campaigns, the currencies there are.
+    That is settings, the SQL of the marts and what sums draws, and what every period is told with:
+    exchange rates, what is known of products and campaigns, the currencies there are.
     """
-    cursor.execute(QUERIES["made_of"])
+    cursor.execute(QUERIES["made_of"], settings)
     ((known,),) = cursor.fetchall()
     code = hashlib.blake2b(digest_size=16)
     for file in sorted(PROJECT.rglob("*.*")):
         if file.suffix in (".sql", ".yml", ".csv"):
             code.update(file.read_bytes())
+    for file in SUMMED_BY:
+        code.update(file.read_bytes())
     return json.dumps({**settings, **known, "code": code.hexdigest()}, sort_keys=True)
 
 

@@ -15,7 +15,7 @@ from unnest(%(names)s::text[]) as name
 
 -- name: made_of
 -- What figures of all periods depend on: exchange rates, what is known of products and campaigns, how
--- long customers stay, and the currencies there are, each of which every row is told in.
+-- long customers stay, and the currencies amounts are told in, each of which every row is told in.
 select jsonb_build_object(
     'rates', (select coalesce(sum(hashtext(r::text)), 0) from stream.exchange_rates r),
     'products', (select coalesce(sum(hashtext(p::text)), 0) from stream.products p),
@@ -26,8 +26,15 @@ select jsonb_build_object(
     ),
     'campaigns', (select coalesce(sum(hashtext(c::text)), 0) from stream.campaigns c),
     'currencies', (
-        select coalesce(jsonb_agg(distinct currency), '[]')
-        from (select currency from stream.revenue union select currency from stream.spend) used
+        select coalesce(jsonb_agg(distinct case
+            when stream.in_currency(1, currency, %(currency)s, day) is null then currency
+            else %(currency)s::text
+        end), '[]')
+        from (
+            select currency, (occurred_at at time zone 'UTC')::date as day from stream.revenue
+            union
+            select currency, date from stream.spend
+        ) used
     ),
     'has_credit', exists (
         select from attribution.conversions join attribution.published_run using (run_id)

@@ -117,13 +117,15 @@ class Sums:
     calendar: Calendar
 
 
-def sum_credit(connection: Connection, sums: Sums) -> bool:
+def sum_credit(connection: Connection, sums: Sums, *, full: bool = False) -> bool:
     """Write what dbt reads of credit, and what changed since the last time; in one transaction.
 
     Parameters
     ----------
     connection
         Of isolation level REPEATABLE READ, so that all is of one moment.
+    full
+        Make all of it anew, whatever changed.
 
     Returns
     -------
@@ -140,7 +142,7 @@ def sum_credit(connection: Connection, sums: Sums) -> bool:
         run_id = (credited or "").partition(" ")[0]
         parameters = settings | {"now": sums.now, "run_id": run_id}
         cursor.execute(QUERIES["value_conversions"], parameters)
-        known = find_changes(cursor, parameters, made, credited)
+        known = find_changes(cursor, parameters, made, credited) and not full
         change = credit_change(cursor, run_id) if known else CreditChange(whole=True)
         cursor.execute(QUERIES["begin"], parameters | {"made_of": made, "credited_by": credited})
         cursor.execute(QUERIES["keep_conversions"])
@@ -182,7 +184,8 @@ class _Summing:
             passes = (*(OF_NEW if new else ()), *(OF_LEADS if leads else ()))
             for query in ("forget_leads", "new_intervals"):
                 cursor.execute(QUERIES[query], self.parameters)
-            self._read_kept()
+            if new:
+                self._read_kept()
         for one in passes:
             cursor.execute(QUERIES[one.chosen], self.parameters)
             for keys, totals in self._groups(one):

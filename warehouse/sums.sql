@@ -145,7 +145,7 @@ where account_id in (
 analyze chosen
 
 -- name: choose_leads
--- All that touches of some leads are credited with, or of the persons they are.
+-- All that touches of some leads are credited with, by what they are called or the persons they are.
 truncate chosen;
 insert into chosen
 select conversion_id, account_id, occurred_on, currency, iacv, kept, earned
@@ -157,6 +157,11 @@ where conversion_id in (
     join stream.stored_touches t on t.identifier_id = n.identifier_id
     join attribution.credit c on c.touch_id = t.event_id
     where l.own_lead_id = any(%(leads)s) and c.run_id = %(run_id)s and c.model = 'bayesian'
+    union
+    select c.conversion_id
+    from stream.stored_touches t
+    join attribution.credit c on c.touch_id = t.event_id
+    where t.lead_id = any(%(leads)s) and c.run_id = %(run_id)s and c.model = 'bayesian'
 );
 analyze chosen
 
@@ -199,9 +204,9 @@ with credited as (
         sum(c.share) as share
     from attribution.credit c
     join chosen v using (conversion_id)
-    join stream.stored_touches t on t.event_id = c.touch_id
+    left join stream.stored_touches t on t.event_id = c.touch_id  -- one may be erased
     left join warehouse.identifiers n using (identifier_id)
-    where c.run_id = %(run_id)s and c.model = 'bayesian'
+    where c.run_id = %(run_id)s and c.model = 'bayesian' and c.channel <> '(baseline)'
     group by 1, 2, 3, 4
 ),
 parts as (

@@ -108,7 +108,7 @@ def transform(
             another.set_session(isolation_level="REPEATABLE READ")
             if as_role:
                 another.cursor().execute(sql.SQL("set role {}").format(sql.Identifier(TRANSFORM)))
-            full = not sum_credit(another, asked) or full
+            full = not sum_credit(another, asked, full=full)
         results_file = folder / "target" / "run_results.json"
         results_file.unlink(missing_ok=True)
         finished = subprocess.run(

@@ -105,6 +105,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("""
+drop schema if exists staging cascade;  -- views on what goes, which are made anew
 drop view warehouse.revenue;
 drop table warehouse.draw_sums, warehouse.spend;
 alter table warehouse.changed_touches

@@ -1,6 +1,7 @@
 -- one row per lead that was touched: by which channel first, and when its account became a customer
 with leads as (
-    select lead_id from {{ ref('stg_lead_persons') }}
+    select distinct lead_id from {{ ref('int_touches') }}
+    where lead_id is not null
 ),
 
 -- looked up by lead: all touches are many times as many
