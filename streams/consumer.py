@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from functools import partial
 from typing import Any
 
+from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import (
     READ_UNCOMMITTED,
     Fetcher,
@@ -365,6 +366,17 @@ class PromptThread(driver.AIOKafkaConsumerThread):
             raise ValueError("a consumer of committed transactions only; LeanRecords reads all")
         fetcher.answered_at = {}
         fetcher.__class__ = PromptFetcher
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust's look at whether records move, of partitions that are somewhere.
+
+        A partition that was just assigned is nowhere until Kafka has said where the group is; on a
+        busy machine that takes longer than Faust waits before it looks, which ended the worker.
+        """
+        subscription = self._ensure_consumer()._fetcher._subscriptions.subscription
+        state = subscription.assignment.state_value(TopicPartition(tp.topic, tp.partition))
+        if state is not None and state.has_valid_position:
+            super().verify_event_path(now, tp)
 
     async def seek_to_committed(self) -> Any:
         """Where each partition goes on, by what Kafka holds for the group."""

@@ -9,6 +9,9 @@ from typing import Any
 
 import faust
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.consumer.subscription_state import SubscriptionState
+from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from streams.consumer import DeliveryGap, LosslessConsumer
@@ -260,3 +263,29 @@ def test_a_fetch_does_not_wait_for_idle_partitions_while_others_have_records(
     asyncio.run(consumer._wait_next_records(1.0))
     assert asked
     assert asked[0] <= longest
+
+
+def test_a_partition_without_a_position_yet_does_not_end_the_worker(
+    make_consumer: Callable[[type[Any]], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faust looks whether records move; one just assigned is nowhere until Kafka has answered."""
+    thread, place = make_consumer(LosslessConsumer)._thread, TopicPartition(*PARTITION)
+
+    async def assigned() -> SubscriptionState:
+        subscriptions = SubscriptionState()
+        subscriptions.subscribe(topics={PARTITION.topic})
+        subscriptions.assign_from_subscribed([place])
+        return subscriptions
+
+    subscriptions = asyncio.run(assigned())
+    thread._consumer = SimpleNamespace(_fetcher=SimpleNamespace(_subscriptions=subscriptions))
+    looked_at = []
+    monkeypatch.setattr(
+        driver.AIOKafkaConsumerThread, "verify_event_path", lambda *of: looked_at.append(of[2])
+    )
+    thread.verify_event_path(0.0, PARTITION)
+    thread.verify_event_path(0.0, TP("touches", 7))  # another worker's by now
+    assert looked_at == []
+    subscriptions.subscription.assignment.state_value(place).seek(5)
+    thread.verify_event_path(0.0, PARTITION)
+    assert looked_at == [PARTITION]
