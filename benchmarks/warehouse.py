@@ -32,8 +32,6 @@ DAY = load_queries("benchmarks", "warehouse_day.sql")
 FUNCTIONS = ("session", "functions")
 CREDITED = ("conversions", "journeys", "credit", "patterns", "credit_draws")
 """What `bizops live` does of each deal as it comes."""
-DAY_NUMBER = 1
-"""With --keep another day can be added by hand."""
 FULL_LIMIT_S = 15 * 60
 INCREMENT_LIMIT_S = 60
 FOUND = 1
@@ -93,7 +91,7 @@ def run_all(
         "end": end,
         "days": days,
         "models": list(PUBLISHED),
-        "day": DAY_NUMBER,
+        "day": 1,
     }
     connection = connect(database_url, application="bizops-bench")
     connection.autocommit = True

@@ -5,10 +5,7 @@ with conversions as (
     {conversions}
 ),
 leads as (
-    select person_id, min(lead_id) as lead_id
-    from stream.known_leads
-    where %(by)s = 'lead'
-    group by person_id
+    {leads}
 ),
 credited as (
     select
@@ -23,7 +20,7 @@ credited as (
         sum(c.share) as share
     from attribution.credit c
     left join stream.resolved_touches t on t.event_id = c.touch_id
-    left join leads l using (person_id)
+    left join leads l on %(by)s = 'lead' and l.person_id = t.person_id
     where c.run_id = %(run_id)s and c.model = 'bayesian' and c.channel <> '(baseline)'
     group by 1, 2, 3, 4
 ),

@@ -25,13 +25,15 @@ def ask(
 ) -> list[tuple[Any, ...]]:
     """All rows of a named query; ``credit`` is the table that stands for ``{credit}`` in it."""
     with connection.cursor() as cursor:
-        cursor.execute(of_conversions(QUERIES[name]).replace("{credit}", credit), parameters)
+        cursor.execute(with_common(QUERIES[name]).replace("{credit}", credit), parameters)
         return cursor.fetchall()
 
 
-def of_conversions(query: str) -> str:
-    """The query with the one on conversions, which several begin with, in its place."""
-    return query.replace("{conversions}", QUERIES["conversions"])
+def with_common(query: str) -> str:
+    """The query with those that several begin with, on conversions and leads, in their places."""
+    for name in ("conversions", "leads"):
+        query = query.replace(f"{{{name}}}", QUERIES[name])
+    return query
 
 
 def observe(
@@ -102,7 +104,7 @@ def _draws(
         return DrawSums(), AddedSums(), {}
     in_parts = question.by in (*ITEMS, "lead")
     query = ITEM_QUERIES["credit_draws_of_items"] if in_parts else QUERIES["credit_draws"]
-    sums = read_draw_sums(connection, of_conversions(query), parameters)
+    sums = read_draw_sums(connection, with_common(query), parameters)
     if question.by in ("account", "lead"):  # draws of what is added are kept by campaign only
         return sums, AddedSums(), {}
     relative = read_relative(connection, parameters) if question.by in ITEMS else {}

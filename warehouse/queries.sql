@@ -17,9 +17,7 @@ order by currency
 -- name: touches
 -- Touches and distinct leads of each group; who is known as a lead now counts as one ever since.
 with leads as (
-    select person_id, min(lead_id) as lead_id
-    from stream.known_leads
-    group by person_id
+    {leads}
 ),
 touched as (
     select
@@ -46,6 +44,12 @@ select
 from touched
 where day between %(first_day)s and %(last_day)s and key is not null
 group by 1, 2, 3, 4
+
+-- name: leads
+-- Which lead each person is, the first of several.
+select person_id, min(lead_id) as lead_id
+from stream.known_leads
+group by person_id
 
 -- name: spend
 -- What was spent on each group; none without a record.
@@ -151,10 +155,7 @@ with conversions as (
     {conversions}
 ),
 leads as (
-    select person_id, min(lead_id) as lead_id
-    from stream.known_leads
-    where %(by)s = 'lead'
-    group by person_id
+    {leads}
 ),
 credited as (
     select
@@ -184,7 +185,7 @@ credited as (
     join conversions v using (conversion_id)
     left join stream.resolved_touches t
         on %(by)s in ('creative', 'collateral', 'lead') and t.event_id = c.touch_id
-    left join leads l using (person_id)
+    left join leads l on %(by)s = 'lead' and l.person_id = t.person_id
     where c.run_id = %(run_id)s and c.model = %(model)s and c.channel <> '(baseline)'
         and c.share > 0
 ),

@@ -187,7 +187,8 @@ class _Summing:
             if new:
                 self._read_kept()
         for one in passes:
-            cursor.execute(QUERIES[one.chosen], self.parameters)
+            for query in ("clear_chosen", one.chosen, "analyze_chosen"):
+                cursor.execute(QUERIES[query], self.parameters)
             for keys, totals in self._groups(one):
                 self._write(figures, keys, self._whole_sums(one, keys, totals))
         if not self.whole:

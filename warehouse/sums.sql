@@ -77,36 +77,27 @@ set local jit = off
 
 -- name: chosen
 -- Conversions that are summed, one pass after the other.
-create temporary table chosen (
-    conversion_id text primary key,
-    account_id text not null,
-    occurred_on date not null,
-    currency text not null,
-    iacv double precision not null,
-    kept double precision,
-    earned double precision
-) on commit drop
+create temporary table chosen (conversion_id text primary key) on commit drop
+
+-- name: clear_chosen
+-- None yet.
+truncate chosen
+
+-- name: analyze_chosen
+-- How many they are.
+analyze chosen
 
 -- name: choose_all
 -- All of them.
-truncate chosen;
-insert into chosen
-select conversion_id, account_id, occurred_on, currency, iacv, kept, earned
-from warehouse.conversions;
-analyze chosen
+insert into chosen select conversion_id from warehouse.conversions
 
 -- name: choose_new
 -- Those that have come.
-truncate chosen;
-insert into chosen
-select conversion_id, account_id, occurred_on, currency, iacv, kept, earned
-from warehouse.conversions
-where conversion_id = any(%(new)s);
-analyze chosen
+insert into chosen select conversion_id from warehouse.conversions
+where conversion_id = any(%(new)s)
 
 -- name: choose_near
 -- All that share a quarter, month, week or day with one that has come.
-truncate chosen;
 with periods (period) as (values ('day'), ('week'), ('month'), ('quarter')),
 starts as (
     select distinct
@@ -118,16 +109,13 @@ starts as (
 days as (
     select distinct occurred_on from warehouse.conversions
 )
-insert into chosen
-select conversion_id, account_id, occurred_on, currency, iacv, kept, earned
-from warehouse.conversions
+insert into chosen select conversion_id from warehouse.conversions
 where occurred_on in (
     select occurred_on
     from days
     join starts
         on start = stream.period_start(period, occurred_on, %(week_start)s, %(fiscal_year_start)s)
-);
-analyze chosen
+)
 
 -- name: days_of_new
 -- Days on which conversions have come.
@@ -135,21 +123,14 @@ select distinct occurred_on from warehouse.conversions where conversion_id = any
 
 -- name: choose_accounts
 -- All of the accounts of those that have come.
-truncate chosen;
-insert into chosen
-select conversion_id, account_id, occurred_on, currency, iacv, kept, earned
-from warehouse.conversions
+insert into chosen select conversion_id from warehouse.conversions
 where account_id in (
     select account_id from warehouse.conversions where conversion_id = any(%(new)s)
-);
-analyze chosen
+)
 
 -- name: choose_leads
 -- All that touches of some leads are credited with, by what they are called or the persons they are.
-truncate chosen;
-insert into chosen
-select conversion_id, account_id, occurred_on, currency, iacv, kept, earned
-from warehouse.conversions
+insert into chosen select conversion_id from warehouse.conversions
 where conversion_id in (
     select c.conversion_id
     from warehouse.identifiers l
@@ -162,8 +143,7 @@ where conversion_id in (
     from stream.stored_touches t
     join attribution.credit c on c.touch_id = t.event_id
     where t.lead_id = any(%(leads)s) and c.run_id = %(run_id)s and c.model = 'bayesian'
-);
-analyze chosen
+)
 
 -- name: forget_leads
 -- Take out what is summed anew of leads.
@@ -172,20 +152,22 @@ delete from warehouse.credit_intervals where dimension = 'lead' and lead_id = an
 -- name: campaigns
 -- Whose each share of a conversion is, in the order in which sums are made: campaigns and their channels.
 select d.channel, d.campaign_id, '' as account_id, '' as lead_id, '' as collateral_id,
-    v.conversion_id, v.occurred_on, v.currency, v.iacv, v.kept, v.earned, 1.0::float8 as part,
+    v.conversion_id, v.occurred_on, v.currency, v.iacv::float8, v.kept, v.earned, 1.0::float8 as part,
     d.channel as of_channel, d.campaign_id as of_campaign
 from attribution.credit_draws d
-join chosen v using (conversion_id)
+join chosen using (conversion_id)
+join warehouse.conversions v using (conversion_id)
 where d.run_id = %(run_id)s
 order by d.channel collate "C", d.campaign_id collate "C", d.conversion_id collate "C"
 
 -- name: organizations
 -- The same of accounts; what no campaign gets is not theirs.
 select '' as channel, '' as campaign_id, v.account_id, '' as lead_id, '' as collateral_id,
-    v.conversion_id, v.occurred_on, v.currency, v.iacv, v.kept, v.earned, 1.0::float8 as part,
+    v.conversion_id, v.occurred_on, v.currency, v.iacv::float8, v.kept, v.earned, 1.0::float8 as part,
     d.channel as of_channel, d.campaign_id as of_campaign
 from attribution.credit_draws d
-join chosen v using (conversion_id)
+join chosen using (conversion_id)
+join warehouse.conversions v using (conversion_id)
 where d.run_id = %(run_id)s and d.channel <> '(baseline)'
 order by v.account_id collate "C", d.conversion_id collate "C"
 
@@ -203,7 +185,7 @@ with credited as (
         end as member,
         sum(c.share) as share
     from attribution.credit c
-    join chosen v using (conversion_id)
+    join chosen using (conversion_id)
     left join stream.stored_touches t on t.event_id = c.touch_id  -- one may be erased
     left join warehouse.identifiers n using (identifier_id)
     where c.run_id = %(run_id)s and c.model = 'bayesian' and c.channel <> '(baseline)'
@@ -219,10 +201,10 @@ parts as (
 select '' as channel, '' as campaign_id, '' as account_id,
     case %(member)s when 'lead' then member else '' end as lead_id,
     case %(member)s when 'lead' then '' else member end as collateral_id,
-    v.conversion_id, v.occurred_on, v.currency, v.iacv, v.kept, v.earned, coalesce(part, 0) as part,
+    v.conversion_id, v.occurred_on, v.currency, v.iacv::float8, v.kept, v.earned, coalesce(part, 0) as part,
     channel as of_channel, campaign_id as of_campaign
 from parts
-join chosen v using (conversion_id)
+join warehouse.conversions v using (conversion_id)
 where member is not null
     and (%(member)s <> 'lead' or %(leads)s::text[] is null or member = any(%(leads)s))
 order by member collate "C", conversion_id collate "C"

@@ -90,10 +90,11 @@ shares_up_to as (
     {%- endif %}
 ),
 
-central as (
-    select name_number, age
+judged as (
+    select
+        *,
+        share_up_to >= half * (1 - 1e-9) and share_up_to - share <= half * (1 + 1e-9) as is_central
     from shares_up_to
-    where share_up_to >= half * (1 - 1e-9) and share_up_to - share <= half * (1 + 1e-9)
 ),
 
 placed as (
@@ -102,13 +103,16 @@ placed as (
         'all' as period,
         '-infinity'::date as period_start,
         {{ figures }}
-    from shares_up_to
-    where not (share_up_to >= half * (1 - 1e-9) and share_up_to - share <= half * (1 + 1e-9))
+    from judged
+    where not is_central
     {%- for dimension in ['campaign', 'channel'] %}
     union all
     select {{ dimension }}_number, 'all', '-infinity'::date, {{ figures }}
     from credit
-    where ({{ dimension }}_number, age) in (select name_number, age from central)
+    where ({{ dimension }}_number, age) in (
+        select name_number, age from judged
+        where is_central
+    )
     union all
     select credit.{{ dimension }}_number, periods.period, periods.period_start, {{ figures }}
     from credit

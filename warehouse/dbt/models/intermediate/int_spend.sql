@@ -1,17 +1,18 @@
 -- one row per dimension, period, channel, campaign and currency with spend recorded
-with spent as (
-    select * from {{ ref('int_spent') }}
+with spend as (
+    select * from {{ ref('stg_spend') }}
 ),
 
 days as (
     select
-        spent_on as occurred_on,
-        reporting_currency as currency,
-        channel,
-        campaign_id,
-        sum(reporting_amount) as spend
-    from spent
-    group by spent_on, reporting_currency, channel, campaign_id
+        spend.spent_on as occurred_on,
+        {{ reporting_currency('spend.currency') }} as currency,
+        spend.channel,
+        spend.campaign_id,
+        sum({{ reporting_amount('spend.amount') }}) as spend
+    from spend
+    {{ rate_join('spend', 'spent_on') }}
+    group by 1, 2, 3, 4
 ),
 
 {{ rolled_up('days', ['currency'], ['spend']) }}

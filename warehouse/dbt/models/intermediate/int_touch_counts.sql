@@ -7,8 +7,7 @@
     indexes=[{'columns': ['period', 'period_start', 'channel', 'campaign_id']}]
 ) }}
 
--- A lead counts on the day of its first touch in a period, so that counts of a period add up over its
--- days: touches are read once, whatever the periods, and leads are told apart by numbers.
+-- Leads are told apart by numbers.
 with
 {%- if is_incremental() %}
 
@@ -123,19 +122,9 @@ channel_lead_days as (
         {{ dimension }}_number,
         occurred_on,
         sum(sign * touches) as touches,
-        sum(case when lead_number is not null then sign else 0 end) as day_leads,
-        {%- for period in ['week', 'month', 'quarter'] %}
-        sum(
-            case
-                when lead_number is null then 0
-                when before_on is null or before_on < {{ period_start(period, 'occurred_on') }}
-                    then sign
-                else 0
-            end
-        ) as {{ period }}_leads,
-        {%- endfor %}
-        sum(case when lead_number is not null and before_on is null then sign else 0 end)
-            as all_leads
+        {{ counts_on_first_days(
+            'occurred_on', 'before_on', 'case when lead_number is not null then sign else 0 end',
+        ) }}
     from {{ dimension }}_first_days
     group by {{ dimension }}_number, occurred_on
 ),
@@ -149,7 +138,7 @@ days as (
         campaign_days.occurred_on,
         campaign_days.touches,
         {%- for period in ['day', 'week', 'month', 'quarter', 'all'] %}
-        campaign_days.{{ period }}_leads{{ ',' if not loop.last }}
+        campaign_days.{{ period }}_count{{ ',' if not loop.last }}
         {%- endfor %}
     from campaign_days
     inner join names using (campaign_number)
@@ -161,7 +150,7 @@ days as (
         channel_days.occurred_on,
         channel_days.touches,
         {%- for period in ['day', 'week', 'month', 'quarter', 'all'] %}
-        channel_days.{{ period }}_leads{{ ',' if not loop.last }}
+        channel_days.{{ period }}_count{{ ',' if not loop.last }}
         {%- endfor %}
     from channel_days
     inner join (select distinct channel_number, channel from names) as channels
@@ -176,19 +165,11 @@ summed as (
         days.channel,
         days.campaign_id,
         sum(days.touches)::bigint as touches,
-        sum(
-            case periods.period
-                when 'day' then days.day_leads
-                when 'week' then days.week_leads
-                when 'month' then days.month_leads
-                when 'quarter' then days.quarter_leads
-                when 'all' then days.all_leads
-            end
-        )::bigint as leads
+        sum({{ count_of_period() }})::bigint as leads
     from days
     {{ periods('days.occurred_on') }}
-    where days.touches <> 0 or days.day_leads <> 0 or days.week_leads <> 0
-        or days.month_leads <> 0 or days.quarter_leads <> 0 or days.all_leads <> 0
+    where days.touches <> 0 or days.day_count <> 0 or days.week_count <> 0
+        or days.month_count <> 0 or days.quarter_count <> 0 or days.all_count <> 0
     group by 1, 2, 3, 4, 5
 ),
 

@@ -4,8 +4,7 @@ with facts as (
     where aggregation = 'distinct'
 ),
 
--- A subject counts on the first of its days in a period, so that counts add up over days: cheaper than
--- to find what is distinct among all facts five times.
+-- cheaper than to find what is distinct among all facts five times
 days as (
     select distinct
         metric,
@@ -33,13 +32,7 @@ day_counts as (
         currency,
         occurred_on,
         per,
-        count(*) as day_subjects,
-        {%- for period in ['week', 'month', 'quarter'] %}
-        count(*) filter (
-            where before_on is null or before_on < {{ period_start(period, 'occurred_on') }}
-        ) as {{ period }}_subjects,
-        {%- endfor %}
-        count(*) filter (where before_on is null) as all_subjects
+        {{ counts_on_first_days('occurred_on', 'before_on', 1) }}
     from first_days
     group by 1, 2, 3, 4, 5
 ),
@@ -52,15 +45,7 @@ counted as (
         periods.period,
         periods.period_start,
         day_counts.per,
-        sum(
-            case periods.period
-                when 'day' then day_counts.day_subjects
-                when 'week' then day_counts.week_subjects
-                when 'month' then day_counts.month_subjects
-                when 'quarter' then day_counts.quarter_subjects
-                when 'all' then day_counts.all_subjects
-            end
-        ) as subjects
+        sum({{ count_of_period() }}) as subjects
     from day_counts
     {{ periods('day_counts.occurred_on') }}
     group by 1, 2, 3, 4, 5, 6
