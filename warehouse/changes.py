@@ -23,13 +23,18 @@ __all__ = [
 QUERIES = load_queries("warehouse", "changes.sql")
 PROJECT = Path(__file__).parent / "dbt"
 SUMMED_BY = (
-    *map(Path(__file__).with_name, ("sums.py", "sums.sql", "changes.sql", "figures.py")),
+    *(
+        Path(__file__).with_name(name)
+        for name in ("sums.py", "batches.py", "sums.sql", "changes.sql", "figures.py")
+    ),
     Path(intervals.__file__),
 )
 """What makes the sums that the next deal is added to, besides dbt."""
 KEPT = (
     "int_touches",
     "int_touch_counts",
+    "int_touch_subjects",
+    "int_credit",
     "int_credit_sums",
     "int_attributed_leads",
 )
@@ -46,19 +51,22 @@ class CreditChange:
         All of it may be another, and what follows says nothing.
     conversions
         Ids of those that have come.
-    leads
-        Whose credit may be another: theirs were, or are, touches of those conversions or such as
-        have moved.
+    moved
+        Leads of whom credited touches were, or are, that are another's now: all that they are
+        credited with may be another.
+    others
+        Leads besides whom those conversions credit.
     """
 
     whole: bool
     conversions: tuple[str, ...] = ()
-    leads: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def is_none(self) -> bool:
         """Whether sums are what they were."""
-        return not (self.whole or self.conversions or self.leads)
+        return not (self.whole or self.conversions or self.moved)
 
 
 def made_of(cursor: Cursor, settings: Mapping[str, Any]) -> str:
@@ -123,8 +131,9 @@ def credit_change(cursor: Cursor, run_id: str) -> CreditChange:
     A conversion that is gone, or another than it was, can't be taken out of sums.
     """
     cursor.execute(QUERIES["credit_changed"], {"run_id": run_id})
-    ((whole, conversions, leads),) = cursor.fetchall()
-    return CreditChange(whole, tuple(conversions), tuple(leads))
+    ((whole, conversions, moved, credited),) = cursor.fetchall()
+    others = sorted(set(credited) - set(moved))
+    return CreditChange(whole, tuple(conversions), tuple(moved), tuple(others))
 
 
 def note_built(cursor: Cursor) -> None:

@@ -57,7 +57,10 @@ select false as is_now, * from (
 union all
 select true, * from (
     select * from conversions_now except select * from warehouse.conversions
-) come
+) come;
+insert into warehouse.changed_conversions
+select distinct account_id, conversion_id from changed_conversions;
+analyze warehouse.changed_conversions
 
 -- name: changed_spend
 -- Spend that is not what it was, as it was and as it is.
@@ -76,7 +79,7 @@ select true, * from (
 
 -- name: clear
 -- Forget what had changed the last time.
-truncate warehouse.changed_touches, warehouse.changed_figures
+truncate warehouse.changed_touches, warehouse.changed_figures, warehouse.changed_conversions
 
 -- name: identifiers_now
 -- Which lead each person is, and whose each identifier, by all that is known now.
@@ -114,8 +117,12 @@ select event_id
 from stream.stored_touches
 join changed_identifiers using (identifier_id);
 analyze changed_events;
-insert into warehouse.changed_touches (event_id, occurred_on, channel, campaign_id, lead_id)
-select event_id, w.occurred_on, w.channel, w.campaign_id, w.lead_id
+insert into warehouse.changed_touches (
+    event_id, occurred_on, channel, campaign_id, touch_type, collateral_id, person_id, account_id, lead_id
+)
+select
+    event_id, w.occurred_on, w.channel, w.campaign_id, w.touch_type, w.collateral_id, w.person_id,
+    w.account_id, w.lead_id
 from changed_events
 left join intermediate.int_touches w using (event_id);
 analyze warehouse.changed_touches
@@ -190,8 +197,18 @@ group by 1, 2, 3, 4, 5;
 analyze warehouse.changed_figures
 
 -- name: credit_changed
--- Conversions that are new or others, or of which touches that were credited are somebody else's; and
--- whether any is not what it was.
+-- Whether a conversion is not what it was, those that are new or others, and leads: of whom touches that
+-- were credited are somebody else's, or were; and whom those conversions credit.
+with credited as (
+    select c.touch_id, c.conversion_id, coalesce(t.lead_id, n.lead_id) as lead_id
+    from attribution.credit c
+    join stream.stored_touches t on t.event_id = c.touch_id
+    left join identifiers_now n using (identifier_id)
+    where c.run_id = %(run_id)s and c.model = 'bayesian' and (
+        c.touch_id in (select event_id from warehouse.changed_touches)
+        or c.conversion_id in (select conversion_id from changed_conversions)
+    )
+)
 select
     exists (select from changed_conversions where not is_now),
     array(select conversion_id from changed_conversions where is_now)::text[],
@@ -203,14 +220,13 @@ select
             join warehouse.changed_touches t on t.event_id = c.touch_id
             where c.run_id = %(run_id)s and c.model = 'bayesian'
             union
-            select coalesce(t.lead_id, n.lead_id)
-            from attribution.credit c
-            join stream.stored_touches t on t.event_id = c.touch_id
-            left join identifiers_now n using (identifier_id)
-            where c.run_id = %(run_id)s and c.model = 'bayesian' and (
-                c.touch_id in (select event_id from warehouse.changed_touches)
-                or c.conversion_id in (select conversion_id from changed_conversions)
-            )
-        ) of_credit
+            select lead_id from credited
+            where touch_id in (select event_id from warehouse.changed_touches)
+        ) moved
         where lead_id is not null
+    )::text[],
+    array(
+        select distinct lead_id from credited
+        where lead_id is not null
+            and conversion_id in (select conversion_id from changed_conversions)
     )::text[]

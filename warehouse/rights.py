@@ -91,6 +91,7 @@ warehouse.conversions          -       -          raT        r       rawd
 warehouse.identifiers          -       -          rawdT      -       rawd
 warehouse.changed_touches      -       -          raT        -       rawd
 warehouse.changed_figures      -       -          raT        -       r
+warehouse.changed_conversions  -       -          raT        -       rawd
 warehouse.bounded_channels     -       -          raT        r       r
 warehouse.credit_intervals     -       -          rawdT      r       rawd
 warehouse.draw_sums            -       -          rawT       -       r

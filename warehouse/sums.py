@@ -6,7 +6,6 @@ campaign, channel, organization, lead and collateral, and by each period of the 
 
 import csv
 import io
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +20,7 @@ from bizops.bounds import bounded_channels
 from bizops.calendar import PERIODS, Calendar
 from bizops.database import Connection, Cursor, load_queries
 from bizops.intervals import interval
+from warehouse.batches import NAMES, Batch, FloatArray, Key, named
 from warehouse.changes import (
     CreditChange,
     credit_change,
@@ -37,17 +37,9 @@ QUERIES = load_queries("warehouse", "sums.sql")
 LONG = ("all",)
 SHORT = tuple(period for period in PERIODS if period not in LONG)
 BATCH = 2_000
-ALL_TIME = np.datetime64("0001-01-01")
 ONE_CONVERSION = 1.0
 KEPT = ("campaign", "channel", "collateral")
 """Dimensions of whose sums over all time any conversion is a part, so that those are kept."""
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-Key = tuple[str, ...]
-"""Dimension, channel, campaign, account, lead and collateral, '' for what the dimension is not by;
-then the period, its first day and the currency."""
-NAMES = 5
 
 
 @dataclass(frozen=True)
@@ -64,20 +56,21 @@ class _Pass:
         Of which lengths.
     chosen
         The query that chooses conversions.
+    near
+        Whether only periods are summed that conversions have come in.
     adds
         Whether they are added to sums that were kept.
+    leads
+        Of which leads alone: those that ``moved``, or ``others`` that new conversions credit.
     """
 
     query: str
     dimensions: tuple[str, ...]
     periods: tuple[str, ...] = PERIODS
     chosen: str = "choose_all"
+    near: bool = False
     adds: bool = False
-
-    @property
-    def is_near(self) -> bool:
-        """Whether only the periods are whole that conversions have come in."""
-        return self.chosen == "choose_near"
+    leads: str = ""
 
 
 WHOLE = (
@@ -87,14 +80,15 @@ WHOLE = (
     _Pass("members", ("collateral",)),
 )
 OF_NEW = (
-    _Pass("campaigns", ("campaign", "channel"), SHORT, "choose_near"),
+    _Pass("campaigns", ("campaign", "channel"), SHORT, "choose_near", near=True),
     _Pass("campaigns", ("campaign", "channel"), LONG, "choose_new", adds=True),
-    _Pass("members", ("collateral",), SHORT, "choose_near"),
+    _Pass("members", ("collateral",), SHORT, "choose_near", near=True),
     _Pass("members", ("collateral",), LONG, "choose_new", adds=True),
     _Pass("organizations", ("organization",), PERIODS, "choose_accounts"),
+    _Pass("members", ("lead",), PERIODS, "choose_leads", near=True, leads="others"),
 )
-OF_LEADS = (_Pass("members", ("lead",), PERIODS, "choose_leads"),)
-"""What conversions that have come change, besides leads' sums; and leads'."""
+OF_MOVED = (_Pass("members", ("lead",), PERIODS, "choose_leads", leads="moved"),)
+"""What conversions that have come change, and what leads do to whom touches have moved."""
 
 
 @dataclass(frozen=True)
@@ -167,8 +161,8 @@ class _Summing:
     ) -> None:
         self.connection, self.cursor, self.calendar = connection, cursor, calendar
         self.whole = change.whole
-        new, leads = list(change.conversions), None if change.whole else list(change.leads)
-        self.parameters = parameters | {"new": new, "leads": leads}
+        self.leads = {"moved": list(change.moved), "others": list(change.others)}
+        self.parameters = parameters | {"new": list(change.conversions), "leads": None}
         self.before: dict[Key, FloatArray] = {}
         self.kept: dict[Key, FloatArray] = {}
 
@@ -180,16 +174,17 @@ class _Summing:
             cursor.execute(QUERIES[query])
         passes = WHOLE
         if not self.whole:
-            new, leads = self.parameters["new"], self.parameters["leads"]
-            passes = (*(OF_NEW if new else ()), *(OF_LEADS if leads else ()))
+            new, moved = self.parameters["new"], self.leads["moved"]
+            passes = (*(OF_NEW if new else ()), *(OF_MOVED if moved else ()))
             for query in ("forget_leads", "new_intervals"):
-                cursor.execute(QUERIES[query], self.parameters)
+                cursor.execute(QUERIES[query], {"leads": moved})
             if new:
                 self._read_kept()
         for one in passes:
+            parameters = self.parameters | {"leads": self.leads.get(one.leads)}
             for query in ("clear_chosen", one.chosen, "analyze_chosen"):
-                cursor.execute(QUERIES[query], self.parameters)
-            for keys, totals in self._groups(one):
+                cursor.execute(QUERIES[query], parameters)
+            for keys, totals in self._groups(one, parameters):
                 self._write(figures, keys, self._whole_sums(one, keys, totals))
         if not self.whole:
             cursor.execute(QUERIES["put_intervals"])
@@ -239,18 +234,20 @@ class _Summing:
         self.cursor.execute(QUERIES["days_of_new"], self.parameters)
         return np.array([day for (day,) in self.cursor], dtype="datetime64[D]")
 
-    def _groups(self, one: _Pass) -> Iterator[tuple[list[Key], FloatArray]]:
+    def _groups(
+        self, one: _Pass, parameters: dict[str, Any]
+    ) -> Iterator[tuple[list[Key], FloatArray]]:
         """Groups that are complete, with their sums, shape ``(group, 4, draw)``: rows in order."""
         asked = QUERIES["shares"].replace("{keys}", QUERIES[one.query])
-        days = self._days() if one.is_near else None
+        days = self._days() if one.near else None
         waiting: dict[Key, FloatArray] = {}
         with self.connection.cursor(name=f"draws_{one.dimensions[0]}") as cursor:
             cursor.itersize = BATCH
-            cursor.execute(asked, self.parameters | {"member": one.dimensions[0]})
+            cursor.execute(asked, parameters | {"member": one.dimensions[0]})
             while rows := cursor.fetchmany(BATCH):
-                batch = _Batch.of(rows)
+                batch = Batch.of(rows)
                 for dimension in one.dimensions:
-                    of_rows = [_named(dimension, row) for row in rows]
+                    of_rows = [named(dimension, row) for row in rows]
                     last = of_rows[-1]
                     complete: list[Key] = []
                     sums: list[FloatArray] = []
@@ -275,85 +272,6 @@ class _Summing:
 
 def _decoded(sums: list[bytes]) -> FloatArray:
     return decode_arrays(sums, bits=64).astype(np.float64)
-
-
-def _named(dimension: str, row: tuple[Any, ...]) -> Key:
-    """What a row counts for in a dimension; a campaign's for its channel too."""
-    return (dimension, row[0], "" if dimension == "channel" else row[1], *row[2:NAMES])
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """Rows of draws: whose they are, of which conversion, and what that came to."""
-
-    conversion: list[str]
-    days: NDArray[np.datetime64]
-    currency: list[str]
-    worth: FloatArray
-    """IACV, kept and earned, shape ``(row, 3)``."""
-    shares: FloatArray
-
-    @classmethod
-    def of(cls, rows: list[tuple[Any, ...]]) -> "_Batch":
-        """As the query gives them."""
-        columns = list(zip(*rows, strict=True))[NAMES:]
-        worth = np.column_stack([np.array(c, dtype=np.float64) for c in columns[3:6]])  # None: NaN
-        shares = decode_arrays(list(columns[7])).astype(np.float64)
-        parts = np.array(columns[6], dtype=np.float64)
-        if (parts != 1).any():
-            shares *= parts[:, None]
-        days = np.array(columns[1], dtype="datetime64[D]")
-        return cls(list(columns[0]), days, list(columns[2]), worth, shares)
-
-    def added_up(
-        self,
-        of_rows: list[Key],
-        calendar: Calendar,
-        periods: tuple[str, ...],
-        near: NDArray[np.datetime64] | None = None,
-    ) -> Iterator[tuple[list[Key], FloatArray]]:
-        """Sums by name, currency and each period in turn; of the periods with days ``near`` alone.
-
-        Rows of one conversion that count for the same follow each other, and are made one first.
-        """
-        named = list(zip(of_rows, self.conversion, self.currency, strict=True))
-        new = [True, *(one != other for one, other in itertools.pairwise(named))]
-        begins: IntArray = np.flatnonzero(new)
-        whole = len(begins) == len(named)
-        shares = self.shares if whole else np.add.reduceat(self.shares, begins, axis=0)
-        number: dict[tuple[Key, str], int] = {}
-        for place in begins:
-            number.setdefault((of_rows[place], self.currency[place]), len(number))
-        of_run = np.array([number[of_rows[place], self.currency[place]] for place in begins])
-        listed, days, worth = list(number), self.days[begins], self.worth[begins]
-        for period in periods:
-            starts = calendar.starts(days, period)
-            order = np.lexsort((starts, of_run))
-            if near is not None:
-                order = order[np.isin(starts[order], calendar.starts(near, period))]
-            if not len(order):
-                continue
-            place, started = of_run[order], starts[order]
-            differs = (place[1:] != place[:-1]) | (started[1:] != started[:-1])
-            firsts: IntArray = np.flatnonzero(np.r_[True, differs])
-            keys: list[Key] = []
-            for which, start in zip(place[firsts], started[firsts], strict=True):
-                name, currency = listed[which]
-                first = "-infinity" if start == ALL_TIME else str(start)
-                keys.append((*name, period, first, currency))
-            yield keys, _weighted(shares[order], worth[order], firsts)
-
-
-def _weighted(shares: FloatArray, worth: FloatArray, begins: IntArray) -> FloatArray:
-    """Sums of shares alone, and times each of ``worth``, from each beginning to the next."""
-    totals = np.empty((len(begins), 4, shares.shape[1]))
-    totals[:, 0] = np.add.reduceat(shares, begins, axis=0)
-    for column, figure in enumerate(worth.T, start=1):
-        if (figure == 0).all():
-            totals[:, column] = 0.0
-        else:
-            totals[:, column] = np.add.reduceat(shares * figure[:, None], begins, axis=0)
-    return totals
 
 
 @dataclass(frozen=True)

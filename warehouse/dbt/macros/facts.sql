@@ -32,3 +32,31 @@ cross join lateral (
 {% macro days_between(earlier, later) -%}
 extract(epoch from ({{ later }} - {{ earlier }}))::double precision / 86400
 {%- endmacro %}
+
+{# Facts of some models that figures are told of. Half of what a metric needs would make a wrong figure,
+   not half a figure. #}
+{% macro available_facts(sources) -%}
+all_facts as (
+    {%- for source in sources %}
+    select * from {{ ref(source) }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+
+metrics as (
+    select * from {{ ref('int_metrics') }}
+),
+
+data_days as (
+    select * from {{ ref('int_data_days') }}
+),
+
+available_facts as (
+    select
+        all_facts.*,
+        metrics.aggregation
+    from all_facts
+    inner join metrics on metrics.metric = all_facts.metric and metrics.is_available
+    inner join data_days on data_days.last_on >= all_facts.occurred_on
+)
+{%- endmacro %}

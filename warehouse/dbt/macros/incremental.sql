@@ -31,6 +31,15 @@ where (dimension, period, period_start, channel, campaign_id) in (
 {%- endif %}
 {%- endmacro %}
 
+{% macro forget_changed_conversions() -%}
+{% if is_incremental() -%}
+delete from {{ this }}
+where (account_id, conversion_id) in (
+    select account_id, conversion_id from {{ source('warehouse', 'changed_conversions') }}
+)
+{%- endif %}
+{%- endmacro %}
+
 {# Rows of which figures are told anew, of a dimension. #}
 {% macro changed_figures(dimension) -%}
 select period, period_start, channel{{ ', campaign_id' if dimension == 'campaign' }}

@@ -1,5 +1,14 @@
 -- one row per model, conversion and credited touch (or baseline): what of the conversion is its
-{{ config(materialized='view') }}
+-- Groups of millions of rows are told apart by numbers.
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook='{{ forget_changed_conversions() }}',
+    indexes=[
+        {'columns': ['account_id', 'conversion_id']},
+        {'columns': ['touch_id']},
+    ]
+) }}
 
 with credit as (
     select * from {{ ref('stg_credit') }}
@@ -7,6 +16,11 @@ with credit as (
 
 conversions as (
     select * from {{ ref('stg_conversions') }}
+    {%- if is_incremental() %}
+    where conversion_id in (
+        select conversion_id from {{ source('warehouse', 'changed_conversions') }}
+    )
+    {%- endif %}
 ),
 
 final as (
@@ -19,6 +33,11 @@ final as (
         credit.channel,
         credit.campaign_id,
         conversions.currency,
+        {{ hashed(joined([
+            'credit.model', 'credit.channel', 'credit.campaign_id', 'conversions.currency',
+        ])) }} as campaign_number,
+        {{ hashed(joined(['credit.model', 'credit.channel', "''", 'conversions.currency'])) }}
+            as channel_number,
         -- a conversion of which only the day is known is that many whole days after the touch
         greatest(
             0,

@@ -16,31 +16,52 @@
 {%- endset %}
 {%- set figures = 'age_days, share, iacv, kept, earned' %}
 
-with credit as (
-    select
-        *,
-        floor(age_days) as age,
-        {{ hashed(joined(keys)) }} as campaign_number,
-        {{ hashed(joined(['model', 'channel', 'currency'])) }} as channel_number
-    from {{ ref('int_credit') }}
-),
+-- what an increment alone reads: depends_on: {{ ref('stg_credited_models') }} {{ ref('stg_conversions') }}
+-- Credit is read where it lies: as a part of this query that several others read it would be written out.
+with
+{%- if is_incremental() %}
 
-by_age as (
+changed as (
     select
-        campaign_number,
-        channel_number,
-        {{ keys | join(', ') }},
-        age,{{ sums }}
-    from credit
-    group by campaign_number, channel_number, {{ keys | join(', ') }}, age
+        {{ hashed(joined([
+            'models.model', 'figures.channel', 'figures.campaign_id', 'currencies.currency',
+        ])) }} as name_number,
+        figures.dimension,
+        models.model,
+        figures.channel,
+        figures.campaign_id,
+        currencies.currency,
+        figures.period,
+        figures.period_start
+    from {{ source('warehouse', 'changed_figures') }} as figures
+    cross join {{ ref('stg_credited_models') }} as models
+    cross join (select distinct currency from {{ ref('stg_conversions') }}) as currencies
+    where figures.of_credit
 ),
 
 names as (
     select distinct
+        name_number,
+        dimension,
+        {{ keys | join(', ') }}
+    from changed
+),
+{%- else %}
+
+campaigns as (
+    select distinct
+        campaign_number,
+        channel_number,
+        {{ keys | join(', ') }}
+    from {{ ref('int_credit') }}
+),
+
+names as (
+    select
         campaign_number as name_number,
         'campaign' as dimension,
         {{ keys | join(', ') }}
-    from by_age
+    from campaigns
     union all
     select distinct
         channel_number,
@@ -49,24 +70,18 @@ names as (
         channel,
         '',
         currency
-    from by_age
-),
-
-{%- if is_incremental() %}
-
-changed as (
-    select
-        case figures.dimension
-            when 'campaign' then {{ hashed(joined(keys)) }}
-            else {{ hashed(joined(['model', 'channel', 'currency'])) }}
-        end as name_number,
-        figures.period,
-        figures.period_start
-    from {{ source('warehouse', 'changed_figures') }} as figures
-    cross join (select distinct model, currency from by_age) as told
-    where figures.of_credit
+    from campaigns
 ),
 {%- endif %}
+
+by_age as (
+    select
+        campaign_number,
+        channel_number,
+        floor(age_days) as age,{{ sums }}
+    from {{ ref('int_credit') }}
+    group by 1, 2, 3
+),
 
 -- Of all time every touch counts that was ever credited: of whole days of age sums are enough to find
 -- the median, but of the day that it is in.
@@ -108,14 +123,14 @@ placed as (
     {%- for dimension in ['campaign', 'channel'] %}
     union all
     select {{ dimension }}_number, 'all', '-infinity'::date, {{ figures }}
-    from credit
-    where ({{ dimension }}_number, age) in (
+    from {{ ref('int_credit') }}
+    where ({{ dimension }}_number, floor(age_days)) in (
         select name_number, age from judged
         where is_central
     )
     union all
     select credit.{{ dimension }}_number, periods.period, periods.period_start, {{ figures }}
-    from credit
+    from {{ ref('int_credit') }} as credit
     {{ periods('credit.occurred_on', ['day', 'week', 'month', 'quarter']) }}
     {%- if is_incremental() %}
     where credit.occurred_on >= (select min(period_start) from changed where period <> 'all')

@@ -1,4 +1,6 @@
 -- one row per fact of engineering's metrics, for all merge requests and by whose they are
+{{ config(materialized='view') }}
+
 with merge_requests as (
     select
         merge_requests.*,

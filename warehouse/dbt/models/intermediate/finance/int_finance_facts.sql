@@ -1,4 +1,6 @@
 -- one row per fact of finance's metrics
+{{ config(materialized='view') }}
+
 with paid_invoices as (
     select * from {{ ref('int_paid_invoices') }}
 ),

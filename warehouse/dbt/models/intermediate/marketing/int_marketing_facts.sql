@@ -1,6 +1,9 @@
 -- one row per fact of marketing's metrics
-with touches as (
+{{ config(materialized='view') }}
+
+with downloads as (
     select * from {{ ref('int_touch_subjects') }}
+    where touch_type = 'download'
 ),
 
 leads as (
@@ -48,13 +51,8 @@ contributors as (
 ),
 
 final as (
-    {{ fact('visitors', 'occurred_on', person='person_id', subject='account_id') }}
-    from touches
-    where touch_type in ('visit', 'page_view')
-    union all
     {{ fact('downloads', 'occurred_on', numerator='touches') }}
-    from touches
-    where touch_type = 'download'
+    from downloads
     union all
     {{ fact('mql', 'mql_on', numerator='1') }}
     from leads

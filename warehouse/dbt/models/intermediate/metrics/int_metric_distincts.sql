@@ -1,7 +1,13 @@
 -- one row per metric that counts each subject once, breakdown, currency and period
-with facts as (
-    select * from {{ ref('int_facts') }}
+with {{ available_facts(['int_visits']) }},
+
+facts as (
+    select metric, breakdown, currency, occurred_on, person_id, subject, per
+    from {{ ref('int_facts') }}
     where aggregation = 'distinct'
+    union all
+    select metric, breakdown, currency, occurred_on, person_id, subject, per
+    from available_facts
 ),
 
 -- cheaper than to find what is distinct among all facts five times

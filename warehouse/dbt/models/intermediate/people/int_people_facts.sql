@@ -1,4 +1,6 @@
 -- one row per fact of the metrics of people
+{{ config(materialized='view') }}
+
 with applications as (
     select * from {{ ref('int_applications') }}
 ),

@@ -1,4 +1,6 @@
 -- one row per fact of the product's metrics
+{{ config(materialized='view') }}
+
 with usage as (
     select * from {{ ref('int_usage_by_day') }}
 ),

@@ -1,4 +1,6 @@
 -- one row per fact of a metric made of deals
+{{ config(materialized='view') }}
+
 with states as (
     select * from {{ ref('int_deal_states') }}
 ),

@@ -1,4 +1,6 @@
 -- one row per fact of a metric made of contract values
+{{ config(materialized='view') }}
+
 with revenue as (
     select * from {{ ref('int_revenue') }}
 ),
