@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from attribution.copying import copy_columns, copy_draws
 from attribution.credit import Credit, DrawCredit, incremental
-from attribution.features import ACTIVITY_BINS, Features
+from attribution.features import Features
 from attribution.items import DIMENSIONS, Items, numbered
 from attribution.journeys import Journeys, Units
 from attribution.posterior import Posterior
 from attribution.relative import find_slots, relative_effects
-from attribution.risk import summed_exposures
+from attribution.risk import exposed_pairs
 from attribution.sizes import size_draws
 from bizops.database import Connection
 
@@ -108,26 +108,27 @@ def added_parts(
     day = touches.time_us // 86_400_000_000
     segment = journeys.segment[touches.account]
     carried = [items.of_touch[dimension] for dimension in DIMENSIONS]
-    keys, cell = numbered(day, touches.unit, features.contexts.of_touch, segment, *carried)
+    keys, cell = numbered(day, touches.unit, segment, *carried)
+    weights = posterior.weights.mean(axis=0)[features.unit_channel]
+    state, activity = posterior.state.mean(axis=0), posterior.activity.mean(axis=0)
+    multiplier = posterior.multiplier(features.contexts).mean(axis=0)
+    spells = features.spells
+    added = np.zeros(2 * len(keys[0]))
+    for touch, spell, kernel in exposed_pairs(journeys, spells):
+        of_pair = np.einsum("pb,pb->p", kernel, weights[touches.unit[touch]])
+        of_pair *= state[spells.state[spell]] * activity[spells.activity[spell]]
+        of_pair *= multiplier[features.contexts.of_touch[touch]]
+        code, row = np.unique(cell[touch] * 2 + spells.state[spell], return_inverse=True)
+        added[code] += np.bincount(row, of_pair, minlength=len(code))
 
-    def like(touch: IntArray, spell: IntArray) -> IntArray:
-        code = cell[touch] * 2 + features.spells.state[spell]
-        return np.asarray(code * ACTIVITY_BINS + features.spells.activity[spell])
-
-    code, sums = summed_exposures(journeys, features.spells, like)
-    code, activity = np.divmod(code, ACTIVITY_BINS)
-    at, state = np.divmod(code, 2)
-    day, unit, context, segment, *carried = (key[at] for key in keys)
-    weights = posterior.weights.mean(axis=0)[features.unit_channel[unit]]
-    added = np.einsum("rb,rb->r", sums, weights)
-    added *= posterior.state.mean(axis=0)[state] * posterior.activity.mean(axis=0)[activity]
-    added *= posterior.multiplier(features.contexts).mean(axis=0)[context]
-
-    number = {name: place for place, name in enumerate(features.baselines)}
-    names = zip(segment.tolist(), state.tolist(), strict=True)
-    baseline = np.array([number[journeys.segments[s], at] for s, at in names], dtype=np.int64)
-    found, row = numbered(day, unit, baseline, *carried)
-    part = np.bincount(row, added, minlength=len(found[0])).astype(np.float64)  # of none: integers
+    there = np.flatnonzero(added)
+    at, in_state = np.divmod(there, 2)
+    places = np.empty((len(journeys.segments), 2), dtype=np.int64)
+    for place, (name, of_state) in enumerate(features.baselines):
+        places[journeys.segments.index(name), of_state] = place
+    baseline = places[keys[2][at], in_state]
+    found, row = numbered(*(key[at] for key in keys[:2]), baseline, *(key[at] for key in keys[3:]))
+    part = np.bincount(row, added[there], minlength=len(found[0])).astype(np.float64)
     units = max(len(journeys.units), 1)
     group = np.searchsorted(groups[0] * units + groups[1], found[0] * units + found[1])
     part /= np.bincount(group, part, minlength=len(groups[0]))[group]

@@ -15,6 +15,7 @@ IntArray = NDArray[np.int64]
 
 DIMENSIONS = ("creative", "collateral")
 NONE = "(none)"
+LARGEST = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,15 @@ def numbered(*keys: IntArray) -> tuple[tuple[IntArray, ...], IntArray]:
     >>> numbered(np.array([2, 1, 2]), np.array([0, 5, 0]))
     ((array([1, 2]), array([5, 0])), array([1, 0, 1]))
     """
-    order = np.lexsort(keys[::-1])
-    ordered = np.stack(keys)[:, order]
-    new = np.ones(len(order), dtype=bool)
-    new[1:] = (ordered[:, 1:] != ordered[:, :-1]).any(axis=0)
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.cumsum(new) - 1
-    return tuple(ordered[:, new]), place
+    code = np.zeros(len(keys[0]), dtype=np.int64)
+    codes = 1
+    for key in keys:
+        low = int(key.min(initial=0))
+        span = int(key.max(initial=0)) - low + 1
+        if codes * span > LARGEST:  # as few codes as there are
+            _, code = np.unique(code, return_inverse=True)
+            codes = len(code)
+        code = code * span + (key - low)
+        codes *= span
+    _, first, place = np.unique(code, return_index=True, return_inverse=True)
+    return tuple(key[first] for key in keys), place

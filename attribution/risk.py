@@ -1,6 +1,6 @@
 """When accounts are at risk of converting, in which state, and what of touches falls into that."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -17,6 +17,7 @@ __all__ = [
     "account_states",
     "build_spells",
     "clipped",
+    "exposed_pairs",
     "joined",
     "risk_by_day",
     "risk_spells",
@@ -191,29 +192,26 @@ def clipped(spells: Spells, from_us: IntArray, until_us: IntArray) -> Spells:
     ).at(kept)
 
 
-def summed_exposures(
-    journeys: Journeys, spells: Spells, like: Callable[[IntArray, IntArray], IntArray]
-) -> tuple[IntArray, SingleArray]:
-    """The integral of each kernel over the risk that follows touches, summed over like pairs.
+def exposed_pairs(
+    journeys: Journeys, spells: Spells
+) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
+    """Pairs of touches and the spells of risk that follow them, in the order of touches, in chunks.
 
     Parameters
     ----------
     spells
         By account; one that does not begin before an account's first touch is not ``is_first``.
-    like
-        Gives the code of pairs of touch and spell; those of one code are summed.
 
-    Returns
-    -------
-    Codes of the sums that are not zero, ascending, and the sums, shape ``(code, kernel)``; in
-    single precision, for there can be nearly as many as touches.
+    Yields
+    ------
+    Touch and spell of each pair, and the integral of each kernel over the spell, shape
+    ``(pair, kernel)``.
     """
     touches = journeys.touches
     counts = np.bincount(spells.account, minlength=len(journeys.account_ids))
     offset = np.cumsum(counts) - counts
     pairs = np.cumsum(counts[touches.account])
-    parts = [(np.zeros(0, dtype=np.int64), np.zeros((0, KERNELS), dtype=np.float32))]
-    begin = waiting = 0
+    begin = 0
     while begin < len(touches):
         done = pairs[begin - 1] if begin else 0
         end = max(int(np.searchsorted(pairs, done + CHUNK, side="right")), begin + 1)
@@ -225,10 +223,32 @@ def summed_exposures(
         spell = np.repeat(offset[account], repeats) + within
         before = touches.time_us[touch] <= spells.end_us[spell] + US_PER_DAY
         touch, spell = touch[before], spell[before]
-        kernel = _exposure_of_pairs(journeys, spells, touch, spell)
+        yield touch, spell, _exposure_of_pairs(journeys, spells, touch, spell)
+        begin = end
+
+
+def summed_exposures(
+    journeys: Journeys, spells: Spells, like: Callable[[IntArray, IntArray], IntArray]
+) -> tuple[IntArray, SingleArray]:
+    """The integral of each kernel over the risk that follows touches, summed over like pairs.
+
+    Parameters
+    ----------
+    spells
+        As of :func:`exposed_pairs`.
+    like
+        Gives the code of pairs of touch and spell; those of one code are summed.
+
+    Returns
+    -------
+    Codes of the sums that are not zero, ascending, and the sums, shape ``(code, kernel)``; in
+    single precision, for there can be nearly as many as touches.
+    """
+    parts = [(np.zeros(0, dtype=np.int64), np.zeros((0, KERNELS), dtype=np.float32))]
+    waiting = 0
+    for touch, spell, kernel in exposed_pairs(journeys, spells):
         distinct, row = np.unique(like(touch, spell), return_inverse=True)
         parts.append((distinct, row_sums(kernel, row, len(distinct))))
-        begin = end
         waiting += len(distinct)
         if waiting > max(len(parts[0][0]), CHUNK):  # what is like what is not there twice for long
             parts, waiting = [_joined_sums(parts)], 0

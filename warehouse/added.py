@@ -9,7 +9,7 @@ import numpy as np
 from bizops.arrays import decode_arrays
 from bizops.best import Beside, beside
 from bizops.database import Connection, load_queries
-from warehouse.draws import BATCH, FloatArray, estimates
+from warehouse.draws import BATCH, FloatArray, add_up, estimates
 from warehouse.figures import Comparison, Group
 
 __all__ = ["ITEMS", "AddedSums", "Relative", "compare", "read_added", "read_relative"]
@@ -51,21 +51,26 @@ def read_added(
 
 
 def _add(sums: AddedSums, rows: list[tuple[Any, ...]], by: str, relative: Relative) -> None:
-    for channel, campaign_id, start, items, parts, iacv_parts, rate, *draws in rows:
-        of_iacv = draws[0] is None
-        added = decode_arrays([draws[of_iacv]])[0].astype(np.float64) * rate
-        for item, part in zip(items, iacv_parts if of_iacv else parts, strict=True):
-            group = _group(by, channel, campaign_id, item, start)
-            effect: FloatArray | float = 1.0
-            if by in ITEMS:
-                effect = relative.get((channel, campaign_id, item), 1.0)
-                if not of_iacv:
-                    _put(sums.alike, group, added * part)
-            _put(sums.iacv if of_iacv else sums.conversions, group, added * part * effect)
-
-
-def _put(sums: dict[Group, FloatArray], group: Group, draws: FloatArray) -> None:
-    sums[group] = sums[group] + draws if group in sums else draws
+    """Add rows of conversions or of IACV, each to all the items that have a part of it."""
+    for of_iacv, held in ((False, sums.conversions), (True, sums.iacv)):
+        chosen = [row for row in rows if (row[7] is None) == of_iacv]
+        if not chosen:
+            continue
+        groups, at, parts, effects = [], [], [], []
+        for place, (channel, campaign_id, start, items, *of_items, rate, _, _) in enumerate(chosen):
+            for item, part in zip(items, of_items[of_iacv], strict=True):
+                groups.append(_group(by, channel, campaign_id, item, start))
+                at.append(place)
+                parts.append(rate * part)
+                effects.append(relative.get((channel, campaign_id, item), 1.0))
+        draws = decode_arrays([row[8 if of_iacv else 7] for row in chosen]).astype(np.float64)
+        added = draws[at] * np.array(parts)[:, None]
+        if by in ITEMS:
+            if not of_iacv:
+                add_up(sums.alike, groups, added)
+            for row, effect in zip(added, effects, strict=True):
+                row *= effect
+        add_up(held, groups, added)
 
 
 def _group(by: str, channel: str, campaign_id: str, item: str, start: Any) -> Group:

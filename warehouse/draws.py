@@ -12,7 +12,7 @@ from bizops.database import Connection
 from bizops.intervals import interval
 from warehouse.figures import Draws, Estimate, Group
 
-__all__ = ["DrawSums", "estimates", "read_draw_sums"]
+__all__ = ["DrawSums", "add_up", "estimates", "read_draw_sums"]
 
 FloatArray = NDArray[np.float64]
 
@@ -44,18 +44,23 @@ class DrawSums:
 
     def add(self, groups: list[Group], shares: FloatArray, worth: FloatArray) -> None:
         """Add rows: ``shares`` of shape ``(row, draw)``, what each is a share of ``(row, 3)``."""
-        places = {group: place for place, group in enumerate(dict.fromkeys(groups))}
-        at = np.array([places[group] for group in groups])
-        order = np.argsort(at, kind="stable")
-        starts = np.searchsorted(at[order], np.arange(len(places)))
-        ordered = shares[order]
-        of_each = np.column_stack((np.ones(len(at)), worth))[order]
         for held, column in zip(
-            (self.shares, self.amounts, self.kept, self.earned), of_each.T, strict=True
+            (self.shares, self.amounts, self.kept, self.earned),
+            (np.ones(len(worth)), *worth.T),
+            strict=True,
         ):
-            sums = np.add.reduceat(ordered * column[:, None], starts, axis=0)
-            for group, place in places.items():
-                held[group] = held.get(group, 0.0) + sums[place]
+            add_up(held, groups, shares * column[:, None])
+
+
+def add_up(held: dict[Group, FloatArray], groups: list[Group], draws: FloatArray) -> None:
+    """Add each row of ``draws``, of shape ``(row, draw)``, to what is held of its group."""
+    places = {group: place for place, group in enumerate(dict.fromkeys(groups))}
+    at = np.array([places[group] for group in groups])
+    order = np.argsort(at, kind="stable")
+    starts = np.searchsorted(at[order], np.arange(len(places)))
+    sums = np.add.reduceat(draws[order], starts, axis=0)
+    for group, place in places.items():
+        held[group] = held.get(group, 0.0) + sums[place]
 
 
 def read_draw_sums(connection: Connection, query: str, parameters: Mapping[str, Any]) -> DrawSums:
