@@ -34,6 +34,7 @@ KEPT = (
     "int_touches",
     "int_touch_counts",
     "int_touch_subjects",
+    "int_first_touches",
     "int_credit",
     "int_credit_sums",
     "int_attributed_leads",

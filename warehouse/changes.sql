@@ -200,33 +200,29 @@ analyze warehouse.changed_figures
 -- Whether a conversion is not what it was, those that are new or others, and leads: of whom touches that
 -- were credited are somebody else's, or were; and whom those conversions credit.
 with credited as (
-    select c.touch_id, c.conversion_id, coalesce(t.lead_id, n.lead_id) as lead_id
+    select c.touch_id, false as is_new
     from attribution.credit c
-    join stream.stored_touches t on t.event_id = c.touch_id
+    join warehouse.changed_touches t on t.event_id = c.touch_id
+    where c.run_id = %(run_id)s and c.model = 'bayesian'
+    union
+    select c.touch_id, true
+    from attribution.credit c
+    join warehouse.changed_conversions v using (conversion_id)
+    where c.run_id = %(run_id)s and c.model = 'bayesian'
+),
+leads as (
+    select is_new, coalesce(t.lead_id, n.lead_id) as lead_id
+    from credited
+    join stream.stored_touches t on t.event_id = credited.touch_id
     left join identifiers_now n using (identifier_id)
-    where c.run_id = %(run_id)s and c.model = 'bayesian' and (
-        c.touch_id in (select event_id from warehouse.changed_touches)
-        or c.conversion_id in (select conversion_id from changed_conversions)
-    )
+    union
+    select is_new, t.lead_id
+    from credited
+    join warehouse.changed_touches t on t.event_id = credited.touch_id
+    where not is_new
 )
 select
     exists (select from changed_conversions where not is_now),
     array(select conversion_id from changed_conversions where is_now)::text[],
-    array(
-        select lead_id
-        from (
-            select t.lead_id
-            from attribution.credit c
-            join warehouse.changed_touches t on t.event_id = c.touch_id
-            where c.run_id = %(run_id)s and c.model = 'bayesian'
-            union
-            select lead_id from credited
-            where touch_id in (select event_id from warehouse.changed_touches)
-        ) moved
-        where lead_id is not null
-    )::text[],
-    array(
-        select distinct lead_id from credited
-        where lead_id is not null
-            and conversion_id in (select conversion_id from changed_conversions)
-    )::text[]
+    array(select lead_id from leads where not is_new and lead_id is not null)::text[],
+    array(select lead_id from leads where is_new and lead_id is not null)::text[]

@@ -26,7 +26,8 @@ __all__ = ["Transformed", "transform"]
 PROJECT = Path(__file__).parent / "dbt"
 LOCK = 7_202_615  # one at a time transforms a database, and none changes its credit meanwhile
 SESSION = ("jit=off", "work_mem=256MB", "maintenance_work_mem=512MB")
-RUN_DBT = "from dbt.cli.main import cli; cli()"
+RUN_DBT = "import json, sys; from dbt.cli.main import cli; cli(json.loads(sys.stdin.readline()))"
+"""Its arguments come when it has loaded."""
 FAILURES = ("error", "fail", "runtime error")
 # what libpq reads from a URL and dbt's profile has no place for, as variables that it reads too
 CONNECTION = {
@@ -104,24 +105,19 @@ def transform(
             cursor.execute("select pg_advisory_lock(%s)", (LOCK,))
         as_role = roles_are_used(connection)
         asked = Sums(now or datetime.now(UTC), settings.currency, margin, settings.calendar)
-        with opened(database_url, application="bizops-sums") as another:
-            another.set_session(isolation_level="REPEATABLE READ")
-            if as_role:
-                another.cursor().execute(sql.SQL("set role {}").format(sql.Identifier(TRANSFORM)))
-            full = not sum_credit(another, asked, full=full)
-        results_file = folder / "target" / "run_results.json"
-        results_file.unlink(missing_ok=True)
-        finished = subprocess.run(
-            _command(folder, settings, select, full=full, unit_tests=unit_tests),
-            env=_environment(connection, os.environ, as_role=as_role),
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        with _started(folder, _environment(connection, os.environ, as_role=as_role)) as dbt:
+            with opened(database_url, application="bizops-sums") as another:
+                another.set_session(isolation_level="REPEATABLE READ")
+                if as_role:
+                    role = sql.SQL("set role {}").format(sql.Identifier(TRANSFORM))
+                    another.cursor().execute(role)
+                full = not sum_credit(another, asked, full=full)
+            results_file = folder / "target" / "run_results.json"
+            results_file.unlink(missing_ok=True)
+            arguments = _arguments(folder, settings, select, full=full, unit_tests=unit_tests)
+            said = "".join(dbt.communicate(json.dumps(arguments) + "\n"))
         results = _results(results_file)
-        _refuse_failures(results, finished, folder)
+        _refuse_failures(results, dbt.returncode, said, folder)
         if not results:
             raise UsageError(
                 f"nothing is selected by {' '.join(select)!r}; marts are {', '.join(_marts())}"
@@ -134,7 +130,20 @@ def transform(
     return _summary(results, is_full=full)
 
 
-def _command(
+def _started(folder: Path, environment: Mapping[str, str]) -> "subprocess.Popen[str]":
+    """dbt, which takes seconds to load and waits for its arguments; without any it ends."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", RUN_DBT],
+        env=environment,
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _arguments(
     folder: Path, settings: Settings, select: tuple[str, ...], *, full: bool, unit_tests: bool
 ) -> list[str]:
     calendar = settings.calendar
@@ -143,8 +152,7 @@ def _command(
         "week_start": calendar.week_start,
         "fiscal_year_start": calendar.fiscal_year_start,
     }
-    command = [sys.executable, "-P", "-c", RUN_DBT, "--quiet", "build"]
-    command += ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+    command = ["--quiet", "build", "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
     command += ["--target-path", str(folder / "target"), "--log-path", str(folder / "logs")]
     command += ["--vars", json.dumps(variables)]
     if not unit_tests:
@@ -193,7 +201,7 @@ def _results(file: Path) -> list[dict[str, Any]]:
 
 
 def _refuse_failures(
-    results: list[dict[str, Any]], finished: "subprocess.CompletedProcess[str]", folder: Path
+    results: list[dict[str, Any]], returncode: int, said: str, folder: Path
 ) -> None:
     failed = [result for result in results if result["status"] in FAILURES]
     log = folder / "logs" / "dbt.log"
@@ -202,12 +210,10 @@ def _refuse_failures(
         message = " ".join((failed[0]["message"] or "no message").split())
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         raise ServiceError(f"dbt: {kind} {name} failed: {message}{more}; all of it is in {log}")
-    if finished.returncode:
-        lines = (finished.stdout + finished.stderr).strip().splitlines()
+    if returncode:
+        lines = said.strip().splitlines()
         message = " ".join(" ".join(lines[-8:]).split()) or "no message"
-        raise ServiceError(
-            f"dbt ended with {finished.returncode}: {message}; all of it is in {log}"
-        )
+        raise ServiceError(f"dbt ended with {returncode}: {message}; all of it is in {log}")
 
 
 def _summary(results: list[dict[str, Any]], *, is_full: bool) -> Transformed:

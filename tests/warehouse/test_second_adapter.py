@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from bizops.database import opened
-from warehouse.transform import PROJECT, RUN_DBT, transform
+from warehouse.transform import PROJECT, transform
 
 from .department_events import MADE
 from .test_departments import store
@@ -28,6 +28,7 @@ COLUMNS = """
 select attname, format_type(atttypid, -1) from pg_attribute
 where attrelid = %s::regclass and attnum > 0 and not attisdropped order by attnum
 """
+RUN_DBT = "from dbt.cli.main import cli; cli()"
 FILES = sorted((PROJECT / "models" / "marts").glob("*.sql"))
 
 

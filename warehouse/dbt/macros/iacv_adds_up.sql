@@ -1,9 +1,16 @@
-{# Rows where the IACV of a mart's rows in a period is not all the IACV there is in it. #}
-{% macro iacv_adds_up(mart) %}
+{# Rows where the IACV of a mart's rows in a period is not all the IACV there is in it; of a mart that is
+   `large` and was brought up to date, in periods in which credit or the baseline's was told anew. #}
+{% macro iacv_adds_up(mart, large=false) %}
 with marts as (
     select model, period, period_start, currency, sum(attributed_iacv_mean) as iacv
     from {{ mart }}
     where attributed_iacv_mean is not null
+    {%- if large and not flags.FULL_REFRESH %}
+        and (period, coalesce(period_start, '-infinity'::date)) in (
+            select period, period_start from {{ source('warehouse', 'changed_figures') }}
+            where of_credit or channel = '(baseline)'
+        )
+    {%- endif %}
     group by 1, 2, 3, 4
 ),
 

@@ -14,20 +14,35 @@ delete from {{ this }}
 where touches = 0
 {%- endmacro %}
 
-{# The condition that a mart's row is one of those that are told anew. #}
-{% macro made_anew(dimension) -%}
-(period, coalesce(period_start, '-infinity'::date), channel
-    {%- if dimension == 'campaign' %}, campaign_id{% endif %}) in ({{ changed_figures(dimension) }})
-{%- endmacro %}
-
-{% macro forget_changed_credit() -%}
-{% if is_incremental() -%}
-delete from {{ this }}
-where (dimension, period, period_start, channel, campaign_id) in (
+{# The condition that a row is one of those that are told anew: of a mart by campaign or channel, or of
+   sums of credit by both. #}
+{% macro made_anew(of) -%}
+{%- if of == 'credit' -%}
+(dimension, period, period_start, channel, campaign_id) in (
     select dimension, period, period_start, channel, campaign_id
     from {{ source('warehouse', 'changed_figures') }}
     where of_credit
 )
+{%- else -%}
+{%- set names = 'channel, campaign_id' if of == 'campaign' else 'channel' -%}
+(period, coalesce(period_start, '-infinity'::date), {{ names }}) in (
+    select period, period_start, {{ names }}
+    from {{ source('warehouse', 'changed_figures') }}
+    where dimension = '{{ of }}'
+)
+{%- endif -%}
+{%- endmacro %}
+
+{# The same of what a mart is made of, by which index it is found; all is in a table made anew. #}
+{% macro in_changed_figures(rows, dimension) -%}
+{% if is_incremental() -%}
+({{ rows }}.period, {{ rows }}.period_start, {{ rows }}.channel, {{ rows }}.campaign_id) in (
+    select period, period_start, channel, campaign_id
+    from {{ source('warehouse', 'changed_figures') }}
+    where dimension = '{{ dimension }}'
+)
+{%- else -%}
+true
 {%- endif %}
 {%- endmacro %}
 
@@ -40,13 +55,6 @@ where (account_id, conversion_id) in (
 {%- endif %}
 {%- endmacro %}
 
-{# Rows of which figures are told anew, of a dimension. #}
-{% macro changed_figures(dimension) -%}
-select period, period_start, channel{{ ', campaign_id' if dimension == 'campaign' }}
-from {{ source('warehouse', 'changed_figures') }}
-where dimension = '{{ dimension }}'
-{%- endmacro %}
-
 {% macro forget_changed_touches() -%}
 {% if is_incremental() -%}
 delete from {{ this }}
@@ -54,17 +62,21 @@ where event_id in (select event_id from {{ source('warehouse', 'changed_touches'
 {%- endif %}
 {%- endmacro %}
 
-{# The condition that a campaign's or channel's period is one that is told anew; all of them are in a
-   table made anew. #}
-{% macro in_changed_figures(rows, dimension) -%}
+{% macro forget_changed_leads() -%}
 {% if is_incremental() -%}
-({{ rows }}.period, {{ rows }}.period_start, {{ rows }}.channel
-    {%- if dimension == 'campaign' %}, {{ rows }}.campaign_id{% endif %}) in (
-    {{ changed_figures(dimension) }}
-)
-{%- else -%}
-true
+delete from {{ this }}
+where lead_id in ({{ changed_leads() }})
 {%- endif %}
+{%- endmacro %}
+
+{# Leads of whom touches have come, or were. #}
+{% macro changed_leads() -%}
+select lead_id from {{ source('warehouse', 'changed_touches') }}
+where lead_id is not null
+union
+select lead_id from {{ ref('int_touches') }}
+where lead_id is not null
+    and event_id in (select event_id from {{ source('warehouse', 'changed_touches') }})
 {%- endmacro %}
 
 {# What the next model has to know of a table before it is read. #}

@@ -2,7 +2,7 @@
 {{ config(
     materialized='incremental',
     incremental_strategy='append',
-    pre_hook='{{ forget_changed_credit() }}',
+    pre_hook="{{ forget_changed_figures('credit') }}",
     indexes=[{'columns': ['period', 'period_start', 'channel', 'campaign_id']}]
 ) }}
 
