@@ -1,39 +1,28 @@
-{# What each group of credit comes to, with the credit-weighted median of the days from touch to
-   conversion. `rows` has name_number, period, period_start, age_days, share, iacv, kept and earned;
-   `names` has the columns of `keys` of each name_number, channel among them; of what no campaign gets
-   there is no median. What is kept or earned is null where some of it is not known. Where exactly half
-   the credit lies on each side, the median is the middle of the two, and what is credited within it is
-   what has come up to the first. Names are made numbers before credit is placed in periods, and the
-   two one number: a sort of all credit by seven texts takes three times as long. #}
-{% macro credit_sums(rows, names, keys) -%}
-numbered as (
-    select
-        {{ paired('name_number', period_number()) }} as group_number,
-        name_number,
-        period,
-        period_start,
-        age_days,
-        share,
-        iacv,
-        kept,
-        earned
-    from {{ rows }}
-),
-
+{# What each group of credit comes to, as the CTE `summed`, with the credit-weighted median of the days
+   from touch to conversion. `rows` has the columns that groups are `by`, age_days, share, iacv, kept and
+   earned, and such as are `carried`: one in all rows of a group. What is kept or earned is null where
+   some of it is not known. Where exactly half the credit lies on each side, the median is the middle of
+   the two, and what is credited within it is what has come up to the first. A question of few groups
+   is asked of `rows`, for all windows are parted by what groups are by. #}
+{% macro credit_sums(rows, by, carried=[]) -%}
+{%- set groups = by | join(', ') -%}
 ranked as (
     select
         *,
-        sum(share) over (partition by group_number order by age_days) as share_so_far,
-        sum(iacv) over (partition by group_number order by age_days) as iacv_so_far,
-        sum(share) over (partition by group_number) / 2 as half
-    from numbered
+        sum(share) over (partition by {{ groups }} order by age_days) as share_so_far,
+        sum(iacv) over (partition by {{ groups }} order by age_days) as iacv_so_far,
+        sum(share) over (partition by {{ groups }}) / 2 as half
+    from {{ rows }}
 ),
 
 summed as (
     select
-        min(name_number) as name_number,
-        min(period) as period,
-        min(period_start) as period_start,
+        {%- for column in by %}
+        {{ column }},
+        {%- endfor %}
+        {%- for column in carried %}
+        min({{ column }}) as {{ column }},
+        {%- endfor %}
         sum(share) as conversions,
         sum(iacv) as iacv,
         case when count(kept) = count(*) then sum(kept) end as kept,
@@ -45,26 +34,7 @@ summed as (
         min(iacv_so_far) filter (where share_so_far >= half * (1 - 1e-9))
             as iacv_at_median_conversion_time
     from ranked
-    group by group_number
-),
-
-credit_sums as (
-    select
-        {%- for key in keys %}
-        names.{{ key }},
-        {%- endfor %}
-        summed.period,
-        summed.period_start,
-        summed.conversions,
-        summed.iacv,
-        summed.kept,
-        summed.earned,
-        case when names.channel <> '(baseline)' then summed.median_conversion_days end
-            as median_conversion_days,
-        case when names.channel <> '(baseline)' then summed.iacv_at_median_conversion_time end
-            as iacv_at_median_conversion_time
-    from summed
-    inner join {{ names }} as names using (name_number)
+    group by {{ groups }}
 )
 {%- endmacro %}
 

@@ -55,6 +55,20 @@ where (account_id, conversion_id) in (
 {%- endif %}
 {%- endmacro %}
 
+{# Credit of touches that are another lead's now is that lead's. #}
+{% macro move_credit() -%}
+{% if is_incremental() -%}
+update {{ this }} as credit
+set lead_id = coalesce(touches.lead_id, '(unknown)')
+from {{ ref('int_touches') }} as touches
+where touches.event_id = credit.touch_id
+    and touches.event_id in (
+        select event_id from {{ source('warehouse', 'changed_touches') }}
+        where occurred_on is not null
+    )
+{%- endif %}
+{%- endmacro %}
+
 {% macro forget_changed_touches() -%}
 {% if is_incremental() -%}
 delete from {{ this }}

@@ -2,7 +2,9 @@
    member of each row as `member`, `leads` those of whom the share of a lead is.
 
    All is added up when it is asked for, so that a question of one member, or of one model and period,
-   reads what it needs: a row for each member, model and day would be a hundred times the touches. A
+   reads what it needs: a row for each member, model and day would be a hundred times the touches. So
+   that it does, the three are not materialized, and members that have no id are rows apart: an index
+   finds no `coalesce`. Which leads collateral won no model says. A
    touch costs its campaign's spend of the month by its touches then. What no campaign gets is the
    member (baseline), what is nobody's (unknown). #}
 {% macro member_performance(dimension, member) -%}
@@ -46,38 +48,23 @@ credited_leads as (
     group by 1, 2, 3, 4
 ),
 
-numbered_credit as (
-    select
-        *,
-        {{ hashed(joined(['model', 'channel', 'member', 'currency'])) }} as name_number
-    from credit
-),
-
-names as (
-    select distinct
-        name_number,
-        model,
-        channel,
-        member,
-        currency
-    from numbered_credit
-),
-
 placed as (
     select
-        credit.name_number,
+        credit.model,
         periods.period,
         periods.period_start,
+        credit.member,
+        credit.currency,
         credit.age_days,
         credit.share,
         credit.iacv,
         credit.kept,
         credit.earned
-    from numbered_credit as credit
+    from credit
     {{ periods('credit.occurred_on') }}
 ),
 
-{{ credit_sums('placed', 'names', ['model', 'channel', 'member', 'currency']) }},
+{{ credit_sums('placed', ['model', 'period', 'period_start', 'member', 'currency']) }},
 
 intervals as (
     select
@@ -108,7 +95,12 @@ unexplained as (
     select * from {{ ref('int_unexplained_iacv') }}
 ),
 
-{{ models_cte(ref('stg_credited_models'), 'leads') }},
+all_leads as (
+    select model from {{ ref('int_attributed_leads') }}
+    where period = 'all' and dimension = 'channel' and '{{ dimension }}' <> 'collateral'
+),
+
+{{ models_cte(ref('stg_credited_models'), 'all_leads') }},
 
 currencies as (
     select distinct currency from {{ ref('int_touch_costs') }}
@@ -146,9 +138,11 @@ pieces as (
     select
         model, period, period_start, member, currency,
         null, null, null, null,
-        conversions, iacv, kept, earned, median_conversion_days, iacv_at_median_conversion_time,
+        conversions, iacv, kept, earned,
+        case when member <> '(baseline)' then median_conversion_days end,
+        case when member <> '(baseline)' then iacv_at_median_conversion_time end,
         null, null, null, null, null, null, null, null, null
-    from credit_sums
+    from summed
     union all
     select
         model, period, period_start, member, currency,

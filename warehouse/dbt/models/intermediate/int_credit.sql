@@ -4,9 +4,11 @@
     materialized='incremental',
     incremental_strategy='append',
     pre_hook='{{ forget_changed_conversions() }}',
+    post_hook='{{ move_credit() }}',
     indexes=[
         {'columns': ['account_id', 'conversion_id']},
         {'columns': ['touch_id']},
+        {'columns': ['lead_id']},
     ]
 ) }}
 
@@ -23,6 +25,10 @@ conversions as (
     {%- endif %}
 ),
 
+touches as (
+    select event_id, lead_id, collateral_id from {{ ref('int_touches') }}
+),
+
 final as (
     select
         credit.model,
@@ -32,6 +38,11 @@ final as (
         credit.touch_id,
         credit.channel,
         credit.campaign_id,
+        -- one that was erased is nobody's
+        case when credit.touch_id is not null then coalesce(touches.lead_id, '(unknown)') end
+            as lead_id,
+        case when credit.touch_id is not null then coalesce(touches.collateral_id, '(none)') end
+            as collateral_id,
         conversions.currency,
         {{ hashed(joined([
             'credit.model', 'credit.channel', 'credit.campaign_id', 'conversions.currency',
@@ -54,6 +65,7 @@ final as (
         credit.share * conversions.earned as earned
     from credit
     inner join conversions using (conversion_id)
+    left join touches on touches.event_id = credit.touch_id
     where credit.share > 0
 )
 

@@ -1,42 +1,28 @@
 -- one row per model, period, period_start, collateral (or baseline, or unknown) and currency
 {{ config(materialized='view') }}
 
-with touches as (
-    select
-        occurred_on,
-        channel,
-        campaign_id,
-        lead_id,
-        coalesce(collateral_id, '(none)') as member
+with touches as not materialized (
+    select occurred_on, channel, campaign_id, lead_id, collateral_id as member
     from {{ ref('int_touches') }}
+    where collateral_id is not null
+    union all
+    select occurred_on, channel, campaign_id, lead_id, '(none)'
+    from {{ ref('int_touches') }}
+    where collateral_id is null
 ),
 
-credit as (
-    select
-        credit.model,
-        credit.occurred_on,
-        case when credit.touch_id is null then '(baseline)' else '' end as channel,
-        case
-            when credit.touch_id is null then '(baseline)'
-            else coalesce(touches.collateral_id, '(none)')
-        end as member,
-        credit.currency,
-        credit.age_days,
-        credit.share,
-        credit.iacv,
-        credit.kept,
-        credit.earned
-    from {{ ref('int_credit') }} as credit
-    left join {{ ref('int_touches') }} as touches on touches.event_id = credit.touch_id
+credit as not materialized (
+    select model, occurred_on, collateral_id as member, currency, age_days, share, iacv, kept, earned
+    from {{ ref('int_credit') }}
+    where touch_id is not null
+    union all
+    select model, occurred_on, '(baseline)', currency, age_days, share, iacv, kept, earned
+    from {{ ref('int_credit') }}
+    where touch_id is null
 ),
 
--- which leads collateral won no model says
 leads as (
-    select
-        model,
-        became_lead_on,
-        lead_id as member,
-        share
+    select model, became_lead_on, lead_id as member, share
     from {{ ref('stg_lead_credit') }}
     where false
 ),

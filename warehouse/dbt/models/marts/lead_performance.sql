@@ -1,42 +1,34 @@
 -- one row per model, period, period_start, lead (or baseline, or unknown) and currency
 {{ config(materialized='view') }}
 
-with touches as (
-    select
-        occurred_on,
-        channel,
-        campaign_id,
-        lead_id,
-        coalesce(lead_id, '(unknown)') as member
+with touches as not materialized (
+    select occurred_on, channel, campaign_id, lead_id, lead_id as member
     from {{ ref('int_touches') }}
+    where lead_id is not null
+    union all
+    select occurred_on, channel, campaign_id, lead_id, '(unknown)'
+    from {{ ref('int_touches') }}
+    where lead_id is null
 ),
 
-credit as (
-    select
-        credit.model,
-        credit.occurred_on,
-        case when credit.touch_id is null then '(baseline)' else '' end as channel,
-        case
-            when credit.touch_id is null then '(baseline)'
-            else coalesce(touches.lead_id, '(unknown)')
-        end as member,
-        credit.currency,
-        credit.age_days,
-        credit.share,
-        credit.iacv,
-        credit.kept,
-        credit.earned
-    from {{ ref('int_credit') }} as credit
-    left join {{ ref('int_touches') }} as touches on touches.event_id = credit.touch_id
+credit as not materialized (
+    select model, occurred_on, lead_id as member, currency, age_days, share, iacv, kept, earned
+    from {{ ref('int_credit') }}
+    where touch_id is not null
+    union all
+    select model, occurred_on, '(baseline)', currency, age_days, share, iacv, kept, earned
+    from {{ ref('int_credit') }}
+    where touch_id is null
 ),
 
-leads as (
-    select
-        model,
-        became_lead_on,
-        case when channel = '(baseline)' then '(baseline)' else lead_id end as member,
-        share
+leads as not materialized (
+    select model, became_lead_on, lead_id as member, share
     from {{ ref('stg_lead_credit') }}
+    where channel <> '(baseline)'
+    union all
+    select model, became_lead_on, '(baseline)', share
+    from {{ ref('stg_lead_credit') }}
+    where channel = '(baseline)'
 ),
 
 {{ member_performance('lead', 'lead_id') }},

@@ -1,42 +1,49 @@
 -- one row per model, period, period_start, account (or baseline, or unknown) and currency
 {{ config(materialized='view') }}
 
-with touches as (
-    select
-        occurred_on,
-        channel,
-        campaign_id,
-        lead_id,
-        coalesce(account_id, '(unknown)') as member
+with touches as not materialized (
+    select occurred_on, channel, campaign_id, lead_id, account_id as member
     from {{ ref('int_touches') }}
+    where account_id is not null
+    union all
+    select occurred_on, channel, campaign_id, lead_id, '(unknown)'
+    from {{ ref('int_touches') }}
+    where account_id is null
 ),
 
-credit as (
-    select
-        model,
-        occurred_on,
-        case when touch_id is null then '(baseline)' else '' end as channel,
-        case when touch_id is null then '(baseline)' else account_id end as member,
-        currency,
-        age_days,
-        share,
-        iacv,
-        kept,
-        earned
+credit as not materialized (
+    select model, occurred_on, account_id as member, currency, age_days, share, iacv, kept, earned
     from {{ ref('int_credit') }}
+    where touch_id is not null
+    union all
+    select model, occurred_on, '(baseline)', currency, age_days, share, iacv, kept, earned
+    from {{ ref('int_credit') }}
+    where touch_id is null
 ),
 
-leads as (
+lead_accounts as not materialized (
     select
         credited.model,
         credited.became_lead_on,
-        case
-            when credited.channel = '(baseline)' then '(baseline)'
-            else coalesce(persons.account_id, '(unknown)')
-        end as member,
+        credited.channel,
+        persons.account_id,
         credited.share
     from {{ ref('stg_lead_credit') }} as credited
     left join {{ ref('stg_lead_persons') }} as persons using (lead_id)
+),
+
+leads as not materialized (
+    select model, became_lead_on, account_id as member, share
+    from lead_accounts
+    where account_id is not null and channel <> '(baseline)'
+    union all
+    select model, became_lead_on, '(unknown)', share
+    from lead_accounts
+    where account_id is null and channel <> '(baseline)'
+    union all
+    select model, became_lead_on, '(baseline)', share
+    from lead_accounts
+    where channel = '(baseline)'
 ),
 
 accounts as (

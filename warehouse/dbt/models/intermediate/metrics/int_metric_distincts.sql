@@ -1,5 +1,5 @@
 -- one row per metric that counts each subject once, breakdown, currency and period
-with {{ available_facts(['int_visits']) }},
+with {{ available_facts(['int_visit_facts']) }},
 
 facts as not materialized (
     select metric, breakdown, currency, occurred_on, person_id, subject, per
