@@ -1,5 +1,7 @@
 """Performance of organizations, leads and collateral, worked out by hand on the tiny database."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from bizops.models import PUBLISHED
@@ -34,6 +36,25 @@ def test_members_cost_their_touches_and_bring_what_these_are_credited(built):
     check_collateral(built)
     for mart in ("organization", "lead", "collateral", "channel", "campaign"):
         check_that_all_adds_up(built, mart)
+    check_that_one_is_looked_up(built, "organization_performance where account_id = 'acme'")
+    check_that_one_is_looked_up(built, "lead_performance where lead_id = 'L1'")
+    check_that_one_is_looked_up(built, "account_timeline where account_id = 'acme'")
+
+
+def check_that_one_is_looked_up(built: str, asked: str) -> None:
+    """Touches and credit are read by an index's condition, whatever else there is to read."""
+    explain = f"set enable_seqscan = off; explain (format json) select * from marts.{asked}"
+    (((plan,),),) = execute(built, explain)
+    read = [node for node in nodes(plan["Plan"])
+            if node.get("Relation Name") in ("int_touches", "int_credit")]  # fmt: skip
+    assert {node["Relation Name"] for node in read} == {"int_touches", "int_credit"}
+    assert all("Index Cond" in node or "Recheck Cond" in node for node in read), read
+
+
+def nodes(plan: dict) -> Iterator[dict]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)
 
 
 def check_organizations(built: str) -> None:
