@@ -353,7 +353,7 @@ def _erase_places(cursor: Cursor, erasure: Erasure, events: Sequence[str]) -> No
         else:
             values = events
             action = "delete from {0} where {1} = any(%(values)s)"
-            if schema == "attribution":  # shares stay, so that they sum to one until restated
+            if column == "touch_id":  # shares stay, so that they sum to one until restated
                 action = "update {0} set {1} = 'erased' where {1} = any(%(values)s)"
         place = sql.Identifier(schema, table)
         cursor.execute(

@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -130,9 +131,13 @@ def transform(
     return _summary(results, is_full=full)
 
 
-def _started(folder: Path, environment: Mapping[str, str]) -> "subprocess.Popen[str]":
-    """dbt, which takes seconds to load and waits for its arguments; without any it ends."""
-    return subprocess.Popen(
+@contextmanager
+def _started(folder: Path, environment: Mapping[str, str]) -> Iterator["subprocess.Popen[str]"]:
+    """dbt, which takes seconds to load and waits for its arguments.
+
+    It ends with what goes wrong here: nobody else would hold the lock for it.
+    """
+    with subprocess.Popen(
         [sys.executable, "-P", "-c", RUN_DBT],
         env=environment,
         cwd=folder,
@@ -140,7 +145,12 @@ def _started(folder: Path, environment: Mapping[str, str]) -> "subprocess.Popen[
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
 
 
 def _arguments(

@@ -1,7 +1,10 @@
 import math
+import signal
+import subprocess
 
 import pytest
 
+import warehouse.transform
 from bizops.calendar import PERIODS
 from bizops.database import opened
 from bizops.errors import ServiceError, UsageError
@@ -163,6 +166,25 @@ def test_credit_that_does_not_add_up_fails_by_name(settings, tiny_database):
 def test_nothing_selected_says_what_there_is(settings, database_url):
     with pytest.raises(UsageError, match="'nope'; marts are account_timeline, campaign"):
         transform(settings, database_url, select=("nope",))
+
+
+def test_dbt_ends_with_who_started_it(settings, database_url, monkeypatch):
+    """It would go on without the lock."""
+    started = []
+
+    class Popen(subprocess.Popen):
+        def __init__(self, *arguments, **named):
+            super().__init__(*arguments, **named)
+            started.append(self)
+
+    def interrupted(*_arguments, **_named):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "Popen", Popen)
+    monkeypatch.setattr(warehouse.transform, "sum_credit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        transform(settings, database_url)
+    assert [process.returncode for process in started] == [-signal.SIGKILL]
 
 
 def test_an_unmigrated_database_is_told_to_migrate(settings, database_url):

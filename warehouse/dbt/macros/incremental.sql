@@ -59,7 +59,7 @@ where (account_id, conversion_id) in (
 {% macro move_credit() -%}
 {% if is_incremental() -%}
 update {{ this }} as credit
-set lead_id = coalesce(touches.lead_id, '(unknown)')
+set lead_id = touches.lead_id
 from {{ ref('int_touches') }} as touches
 where touches.event_id = credit.touch_id
     and touches.event_id in (

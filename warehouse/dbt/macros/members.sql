@@ -202,3 +202,32 @@ null::double precision as {{ figure }}
     'unexplained_iacv',
 ]) }}
 {%- endmacro %}
+
+{# Touches with the member that a column names, or `nobody`. #}
+{% macro touches_of(column, nobody) -%}
+touches as not materialized (
+    select occurred_on, channel, campaign_id, lead_id, {{ column }} as member
+    from {{ ref('int_touches') }}
+    where {{ column }} is not null
+    union all
+    select occurred_on, channel, campaign_id, lead_id, '{{ nobody }}'
+    from {{ ref('int_touches') }}
+    where {{ column }} is null
+)
+{%- endmacro %}
+
+{# The same of credit, of which the baseline has its own. #}
+{% macro credit_of(column, nobody) -%}
+credit as not materialized (
+    {%- for member, condition in [
+        (column, 'touch_id is not null and ' ~ column ~ ' is not null'),
+        ("'" ~ nobody ~ "'", 'touch_id is not null and ' ~ column ~ ' is null'),
+        ("'(baseline)'", 'touch_id is null'),
+    ] %}
+    select model, occurred_on, {{ member }} as member, currency, age_days, share, iacv, kept, earned
+    from {{ ref('int_credit') }}
+    where {{ condition }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+)
+{%- endmacro %}

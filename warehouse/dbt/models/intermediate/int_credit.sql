@@ -38,11 +38,9 @@ final as (
         credit.touch_id,
         credit.channel,
         credit.campaign_id,
-        -- one that was erased is nobody's
-        case when credit.touch_id is not null then coalesce(touches.lead_id, '(unknown)') end
-            as lead_id,
-        case when credit.touch_id is not null then coalesce(touches.collateral_id, '(none)') end
-            as collateral_id,
+        -- of one that was erased nothing is known
+        touches.lead_id,
+        touches.collateral_id,
         conversions.currency,
         {{ hashed(joined([
             'credit.model', 'credit.channel', 'credit.campaign_id', 'conversions.currency',

@@ -16,7 +16,6 @@
 {%- endset %}
 {%- set figures = 'age_days, share, iacv, kept, earned' %}
 
--- what an increment alone reads: depends_on: {{ ref('stg_credited_models') }} {{ ref('stg_conversions') }}
 -- Credit is read where it lies: as a part of this query that several others read it would be written out.
 with
 {%- if is_incremental() %}
@@ -24,18 +23,17 @@ with
 changed as (
     select
         {{ hashed(joined([
-            'models.model', 'figures.channel', 'figures.campaign_id', 'currencies.currency',
+            'told.model', 'figures.channel', 'figures.campaign_id', 'told.currency',
         ])) }} as name_number,
         figures.dimension,
-        models.model,
+        told.model,
         figures.channel,
         figures.campaign_id,
-        currencies.currency,
+        told.currency,
         figures.period,
         figures.period_start
     from {{ source('warehouse', 'changed_figures') }} as figures
-    cross join {{ ref('stg_credited_models') }} as models
-    cross join (select distinct currency from {{ ref('stg_conversions') }}) as currencies
+    cross join (select distinct model, currency from {{ ref('int_credit') }}) as told
     where figures.of_credit
 ),
 

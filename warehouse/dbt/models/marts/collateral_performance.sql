@@ -1,25 +1,9 @@
 -- one row per model, period, period_start, collateral (or baseline, or unknown) and currency
 {{ config(materialized='view') }}
 
-with touches as not materialized (
-    select occurred_on, channel, campaign_id, lead_id, collateral_id as member
-    from {{ ref('int_touches') }}
-    where collateral_id is not null
-    union all
-    select occurred_on, channel, campaign_id, lead_id, '(none)'
-    from {{ ref('int_touches') }}
-    where collateral_id is null
-),
+with {{ touches_of('collateral_id', '(none)') }},
 
-credit as not materialized (
-    select model, occurred_on, collateral_id as member, currency, age_days, share, iacv, kept, earned
-    from {{ ref('int_credit') }}
-    where touch_id is not null
-    union all
-    select model, occurred_on, '(baseline)', currency, age_days, share, iacv, kept, earned
-    from {{ ref('int_credit') }}
-    where touch_id is null
-),
+{{ credit_of('collateral_id', '(none)') }},
 
 leads as (
     select model, became_lead_on, lead_id as member, share

@@ -1,25 +1,9 @@
 -- one row per model, period, period_start, lead (or baseline, or unknown) and currency
 {{ config(materialized='view') }}
 
-with touches as not materialized (
-    select occurred_on, channel, campaign_id, lead_id, lead_id as member
-    from {{ ref('int_touches') }}
-    where lead_id is not null
-    union all
-    select occurred_on, channel, campaign_id, lead_id, '(unknown)'
-    from {{ ref('int_touches') }}
-    where lead_id is null
-),
+with {{ touches_of('lead_id', '(unknown)') }},
 
-credit as not materialized (
-    select model, occurred_on, lead_id as member, currency, age_days, share, iacv, kept, earned
-    from {{ ref('int_credit') }}
-    where touch_id is not null
-    union all
-    select model, occurred_on, '(baseline)', currency, age_days, share, iacv, kept, earned
-    from {{ ref('int_credit') }}
-    where touch_id is null
-),
+{{ credit_of('lead_id', '(unknown)') }},
 
 leads as not materialized (
     select model, became_lead_on, lead_id as member, share

@@ -1,25 +1,9 @@
 -- one row per model, period, period_start, account (or baseline, or unknown) and currency
 {{ config(materialized='view') }}
 
-with touches as not materialized (
-    select occurred_on, channel, campaign_id, lead_id, account_id as member
-    from {{ ref('int_touches') }}
-    where account_id is not null
-    union all
-    select occurred_on, channel, campaign_id, lead_id, '(unknown)'
-    from {{ ref('int_touches') }}
-    where account_id is null
-),
+with {{ touches_of('account_id', '(unknown)') }},
 
-credit as not materialized (
-    select model, occurred_on, account_id as member, currency, age_days, share, iacv, kept, earned
-    from {{ ref('int_credit') }}
-    where touch_id is not null
-    union all
-    select model, occurred_on, '(baseline)', currency, age_days, share, iacv, kept, earned
-    from {{ ref('int_credit') }}
-    where touch_id is null
-),
+{{ credit_of('account_id', '(unknown)') }},
 
 lead_accounts as not materialized (
     select
