@@ -16,9 +16,33 @@
 {%- endset %}
 {%- set figures = 'age_days, share, iacv, kept, earned' %}
 
+-- what an increment alone reads: depends_on: {{ ref('stg_credited_models') }} {{ ref('stg_conversions') }}
 -- Credit is read where it lies: as a part of this query that several others read it would be written out.
 with
 {%- if is_incremental() %}
+
+-- more than there may be: what is credited nothing has no sums
+models (model) as (
+    values
+    {%- for model in credit_models() %}
+        ('{{ model }}'){{ ',' if not loop.last }}
+    {%- endfor %}
+    union
+    select model from {{ ref('stg_credited_models') }}
+    union
+    select model from {{ ref('int_credit') }}
+    where (account_id, conversion_id) in (
+        select account_id, conversion_id from {{ source('warehouse', 'changed_conversions') }}
+    )
+),
+
+told as (
+    select
+        models.model,
+        currencies.currency
+    from models
+    cross join (select distinct currency from {{ ref('stg_conversions') }}) as currencies
+),
 
 changed as (
     select
@@ -33,7 +57,7 @@ changed as (
         figures.period,
         figures.period_start
     from {{ source('warehouse', 'changed_figures') }} as figures
-    cross join (select distinct model, currency from {{ ref('int_credit') }}) as told
+    cross join told
     where figures.of_credit
 ),
 
@@ -110,6 +134,14 @@ judged as (
     from shares_up_to
 ),
 
+{%- if is_incremental() %}
+
+recent as (
+    select * from {{ ref('int_credit') }}
+    where occurred_on >= (select min(period_start) from changed where period <> 'all')
+),
+{%- endif %}
+
 placed as (
     select
         name_number,
@@ -128,13 +160,12 @@ placed as (
     )
     union all
     select credit.{{ dimension }}_number, periods.period, periods.period_start, {{ figures }}
-    from {{ ref('int_credit') }} as credit
+    from {{ 'recent' if is_incremental() else ref('int_credit') }} as credit
     {{ periods('credit.occurred_on', ['day', 'week', 'month', 'quarter']) }}
     {%- if is_incremental() %}
-    where credit.occurred_on >= (select min(period_start) from changed where period <> 'all')
-        and (credit.{{ dimension }}_number, periods.period, periods.period_start) in (
-            select name_number, period, period_start from changed
-        )
+    where (credit.{{ dimension }}_number, periods.period, periods.period_start) in (
+        select name_number, period, period_start from changed
+    )
     {%- endif %}
     {%- endfor %}
 ),

@@ -4,7 +4,7 @@
     incremental_strategy='delete+insert',
     unique_key='subject_number',
     post_hook='{{ forget_untouched() }}',
-    indexes=[{'columns': ['subject_number']}]
+    indexes=[{'columns': ['subject_number']}, {'columns': ['touch_type']}]
 ) }}
 
 -- Of a table that is there, what has come is added and what is gone taken away.
