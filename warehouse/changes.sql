@@ -127,8 +127,14 @@ from changed_events
 left join intermediate.int_touches w using (event_id);
 analyze warehouse.changed_touches
 
+-- name: keep_changed_identifiers
+-- Remember them for the next time, where it is known which are others.
+delete from warehouse.identifiers where identifier_id in (select identifier_id from changed_identifiers);
+insert into warehouse.identifiers
+select n.* from identifiers_now n join changed_identifiers using (identifier_id)
+
 -- name: keep_identifiers
--- Remember them for the next time.
+-- The same where it is not.
 delete from warehouse.identifiers w
 where not exists (
     select from identifiers_now n

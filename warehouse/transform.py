@@ -110,8 +110,8 @@ def transform(
             with opened(database_url, application="bizops-sums") as another:
                 another.set_session(isolation_level="REPEATABLE READ")
                 if as_role:
-                    role = sql.SQL("set role {}").format(sql.Identifier(TRANSFORM))
-                    another.cursor().execute(role)
+                    with another.cursor() as cursor:
+                        cursor.execute(sql.SQL("set role {}").format(sql.Identifier(TRANSFORM)))
                 full = not sum_credit(another, asked, full=full)
             results_file = folder / "target" / "run_results.json"
             results_file.unlink(missing_ok=True)

@@ -15,13 +15,15 @@ where touches = 0
 {%- endmacro %}
 
 {# The condition that a row is one of those that are told anew: of a mart by campaign or channel, or of
-   sums of credit by both. #}
+   sums by both, of credit or of anything. #}
 {% macro made_anew(of) -%}
-{%- if of == 'credit' -%}
+{%- if of in ('credit', 'anything') -%}
 (dimension, period, period_start, channel, campaign_id) in (
     select dimension, period, period_start, channel, campaign_id
     from {{ source('warehouse', 'changed_figures') }}
+    {%- if of == 'credit' %}
     where of_credit
+    {%- endif %}
 )
 {%- else -%}
 {%- set names = 'channel, campaign_id' if of == 'campaign' else 'channel' -%}

@@ -1,4 +1,11 @@
 -- one row per dimension, period, channel, campaign and currency with spend recorded
+{{ config(
+    materialized='incremental',
+    incremental_strategy='append',
+    pre_hook="{{ forget_changed_figures('anything') }}",
+    indexes=[{'columns': ['period', 'period_start', 'channel', 'campaign_id']}]
+) }}
+
 with spend as (
     select * from {{ ref('stg_spend') }}
 ),
@@ -18,3 +25,6 @@ days as (
 {{ rolled_up('days', ['currency'], ['spend']) }}
 
 select * from rolled_up
+{%- if is_incremental() %}
+where {{ made_anew('anything') }}
+{%- endif %}

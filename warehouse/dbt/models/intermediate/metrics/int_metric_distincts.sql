@@ -1,21 +1,30 @@
 -- one row per metric that counts each subject once, breakdown, currency and period
 with {{ available_facts(['int_visit_facts']) }},
 
-facts as not materialized (
-    select metric, breakdown, currency, occurred_on, person_id, subject, per
-    from {{ ref('int_facts') }}
-    where aggregation = 'distinct'
-    union all
-    select metric, breakdown, currency, occurred_on, person_id, subject, per
-    from available_facts
-),
-
 {%- set series = ['metric', 'breakdown', 'currency', "coalesce(per, '')"] %}
+
+-- numbers of series in each part, for of visits they are one and the same
+facts as not materialized (
+    {%- for source in [ref('int_facts'), 'available_facts'] %}
+    select
+        metric,
+        breakdown,
+        currency,
+        per,
+        {{ hashed(joined(series)) }} as series_number,
+        person_id,
+        subject,
+        occurred_on
+    from {{ source }}
+    where aggregation = 'distinct'
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
 
 -- sorts of millions of rows take half as long by numbers
 days as (
     select distinct
-        {{ hashed(joined(series)) }} as series_number,
+        series_number,
         {{ hashed('coalesce(person_id::text, subject)') }} as subject_number,
         occurred_on
     from facts
@@ -45,9 +54,9 @@ series as (
         breakdown,
         currency,
         per,
-        {{ hashed(joined(series)) }} as series_number
+        series_number
     from facts
-    group by 1, 2, 3, 4
+    group by 1, 2, 3, 4, 5
 ),
 
 counted as (
