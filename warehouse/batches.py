@@ -36,12 +36,13 @@ class Batch:
     days: NDArray[np.datetime64]
     currency: list[str]
     worth: FloatArray
-    """IACV, kept and earned, shape ``(row, 3)``."""
+    """IACV, kept and earned, shape ``(row, 3)``; NaN where it is not known what is kept."""
     shares: FloatArray
+    """Draws of the share that is whose the row is, shape ``(row, draw)``."""
 
     @classmethod
     def of(cls, rows: list[tuple[Any, ...]]) -> "Batch":
-        """As the query gives them."""
+        """Rows as the named query ``shares`` gives them."""
         columns = list(zip(*rows, strict=True))[NAMES:]
         worth = np.column_stack([np.array(c, dtype=np.float64) for c in columns[3:6]])  # None: NaN
         shares = decode_arrays(list(columns[7])).astype(np.float64)
@@ -61,6 +62,10 @@ class Batch:
         """Sums by name, currency and each period in turn; of the periods with days ``near`` alone.
 
         Rows of one conversion that count for the same follow each other, and are made one first.
+
+        Yields
+        ------
+        Keys, and sums of shape ``(key, 4, draw)``: of shares alone, and times IACV, kept, earned.
         """
         named = list(zip(of_rows, self.conversion, self.currency, strict=True))
         new = [True, *(one != other for one, other in itertools.pairwise(named))]

@@ -143,10 +143,7 @@ def note_built(cursor: Cursor) -> None:
     cursor.execute(QUERIES["built"])
 
 
-def keep_seen(cursor: Cursor, *, known: bool) -> None:
-    """Remember whose identifiers are, and spend: for the marts, and for the next time.
-
-    ``known`` is what :func:`find_changes` said.
-    """
-    cursor.execute(QUERIES["keep_changed_identifiers" if known else "keep_identifiers"])
+def keep_seen(cursor: Cursor) -> None:
+    """Remember whose identifiers are, and spend: for the marts, and for the next time."""
+    cursor.execute(QUERIES["keep_identifiers"])
     cursor.execute(QUERIES["keep_spend"])

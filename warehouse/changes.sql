@@ -82,7 +82,8 @@ select true, * from (
 truncate warehouse.changed_touches, warehouse.changed_figures, warehouse.changed_conversions
 
 -- name: identifiers_now
--- Which lead each person is, and whose each identifier, by all that is known now.
+-- Which lead each person is, and whose each identifier, by all that is known now; and which are others
+-- than they were for the marts.
 create temporary table known_leads_now on commit drop as
 select identifier_id, lead_id, person_id from stream.known_leads;
 create temporary table identifiers_now on commit drop as
@@ -93,11 +94,7 @@ left join (
     select person_id, min(lead_id) as lead_id from known_leads_now group by person_id
 ) p using (person_id)
 left join known_leads_now l using (identifier_id);
-analyze identifiers_now
-
--- name: changed_touches
--- Touches that are new, or of identifiers that are another's now, and what they were for the marts;
--- in steps, so that it is known how few they are.
+analyze identifiers_now;
 create temporary table changed_identifiers on commit drop as
 select n.identifier_id
 from identifiers_now n
@@ -107,7 +104,11 @@ union
 select w.identifier_id
 from warehouse.identifiers w
 where not exists (select from identifiers_now n where n.identifier_id = w.identifier_id);
-analyze changed_identifiers;
+analyze changed_identifiers
+
+-- name: changed_touches
+-- Touches that are new, or of identifiers that are another's now, and what they were for the marts;
+-- in steps, so that it is known how few they are.
 create temporary table changed_events on commit drop as
 select event_id
 from stream.stored_touches
@@ -127,23 +128,11 @@ from changed_events
 left join intermediate.int_touches w using (event_id);
 analyze warehouse.changed_touches
 
--- name: keep_changed_identifiers
--- Remember them for the next time, where it is known which are others.
+-- name: keep_identifiers
+-- Remember them for the next time.
 delete from warehouse.identifiers where identifier_id in (select identifier_id from changed_identifiers);
 insert into warehouse.identifiers
 select n.* from identifiers_now n join changed_identifiers using (identifier_id)
-
--- name: keep_identifiers
--- The same where it is not.
-delete from warehouse.identifiers w
-where not exists (
-    select from identifiers_now n
-    where n.identifier_id = w.identifier_id and n is not distinct from w
-);
-insert into warehouse.identifiers
-select n.*
-from identifiers_now n
-where not exists (select from warehouse.identifiers w where w.identifier_id = n.identifier_id)
 
 -- name: keep_spend
 -- The same of spend.

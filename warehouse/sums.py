@@ -142,7 +142,7 @@ def sum_credit(connection: Connection, sums: Sums, *, full: bool = False) -> boo
         change = credit_change(cursor, run_id) if known else CreditChange(whole=True)
         cursor.execute(QUERIES["begin"], parameters | {"made_of": made, "credited_by": credited})
         cursor.execute(QUERIES["keep_conversions"])
-        keep_seen(cursor, known=known)
+        keep_seen(cursor)
         if change.whole:
             cursor.execute(QUERIES["clear"])
         if run_id and not change.is_none:
