@@ -11,21 +11,23 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import qr
 
 from attribution.journeys import US_PER_DAY, Journeys
 from attribution.risk import Spells
 
-__all__ = ["activity_at", "cut_by_activity"]
+__all__ = ["ACTIVITY_BINS", "activity_at", "activity_nodes", "cut_by_activity"]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-TICKS_US = US_PER_DAY * np.r_[10 * np.r_[1:37], 15 * np.r_[25:49], 30 * np.r_[25:49]]
+TICKS_US = US_PER_DAY * np.r_[5 * np.r_[1:73], 10 * np.r_[37:73], 30 * np.r_[25:49]]
 """Ages of an account at which it is looked at; each stands until the next.
 
 A touch that is not looked at yet would pass for the cause of what its account was apt to anyway.
 """
-BINS = 12
+ACTIVITY_BINS = 20
+NODES = 8
 LEAST_SPREAD, MOST_SPREAD = 0.5, 50.0
 CHUNK = 20_000
 SAMPLE = 40_000
@@ -74,6 +76,41 @@ def activity_at(activity: FloatArray, levels: FloatArray, now: FloatArray) -> Fl
     """
     curve = np.linalg.pinv(np.column_stack((levels, levels**2)), rcond=1e-9)
     return np.asarray(np.exp(np.log(activity) @ curve.T @ np.vstack((now, now**2))))
+
+
+def activity_nodes(levels: FloatArray) -> tuple[IntArray, FloatArray]:
+    """A few bins whose worth tells that of all others, and how.
+
+    ``exp(γ z + c z²)`` is so smooth that sums over all bins can be taken once, with weights, into
+    sums over a few: an interpolative decomposition (Cheng, Gimbutas, Martinsson and Rokhlin 2005,
+    SIAM Journal on Scientific Computing 26) of that family, each of its members weighted by the
+    prior's density. Twenty bins are told by eight to 0.2 % for powers up to 0.6, to 1 % up to 1.2.
+
+    Parameters
+    ----------
+    levels
+        ``z`` of the bins, shape ``(activity,)``.
+
+    Returns
+    -------
+    The nodes among the bins, ascending, ``(node,)``, and weights, ``(activity, node)``, whose rows
+    sum to one.
+
+    >>> z = np.linspace(-2.0, 2.0, 20)
+    >>> nodes, weights = activity_nodes(z)
+    >>> worth = np.exp(0.6 * z - 0.1 * z**2)
+    >>> bool(np.allclose(weights @ worth[nodes], worth, rtol=0.002))
+    True
+    """
+    if len(levels) <= NODES:
+        return np.arange(len(levels)), np.eye(len(levels))
+    sds = np.meshgrid(np.linspace(-2.5, 2.5, 21), np.linspace(-2.5, 2.5, 11))
+    power, bend = (of.ravel() for of in sds)
+    family = np.exp(0.7 * np.outer(levels, power) + 0.2 * np.outer(levels**2, bend))
+    family *= np.exp(-0.25 * (power**2 + bend**2)) / np.sqrt((family**2).mean(axis=0))
+    nodes = np.sort(qr(family.T, mode="r", pivoting=True)[1][:NODES])
+    weights = np.linalg.lstsq(family[nodes].T, family.T, rcond=None)[0].T
+    return nodes, weights / weights.sum(axis=1, keepdims=True)
 
 
 def _log_relative(journeys: Journeys, until: IntArray) -> NDArray[np.float32]:
@@ -149,7 +186,7 @@ def _edges(z: NDArray[np.float32]) -> NDArray[np.float32]:
     """Between bins that hold about as many touches each: a busy account's are most of all."""
     ordered = np.sort(z)
     touches = np.cumsum(np.exp(ordered, dtype=np.float64))
-    places = np.searchsorted(touches, touches[-1] * np.linspace(0, 1, BINS + 1)[1:-1])
+    places = np.searchsorted(touches, touches[-1] * np.linspace(0, 1, ACTIVITY_BINS + 1)[1:-1])
     return np.asarray(np.unique(ordered[np.minimum(places, len(ordered) - 1)]))
 
 

@@ -59,6 +59,7 @@ def log_density(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
     weights, season, multiplier = kernel_weights(x, d), seasons(x, d), multipliers(x, d)
     d_weights, d_state = np.zeros_like(weights), np.zeros(2)
     d_activity, d_season = np.zeros_like(activity), np.zeros_like(season)
+    at_nodes, d_nodes = activity[d.nodes], np.zeros(len(d.nodes))
     d_log_multiplier = np.zeros_like(multiplier)
     value += _effect_prior(x, d, gradient)
     value += _events(
@@ -67,9 +68,10 @@ def log_density(x: FloatArray, d: Inputs, gradient: FloatArray) -> float:
     )  # fmt: skip
     value += _baseline_risk(x, d, gradient, activity, season, d_activity, d_season)
     value += _risk(
-        x, d, gradient, weights, by_state, activity, multiplier,
-        d_weights, d_state, d_activity, d_log_multiplier,
+        x, d, gradient, weights, by_state, at_nodes, multiplier,
+        d_weights, d_state, d_nodes, d_log_multiplier,
     )  # fmt: skip
+    d_activity[d.nodes] += d_nodes
     value += _lift(
         x, d, gradient, weights, by_state, activity, multiplier,
         d_weights, d_state, d_activity, d_log_multiplier,

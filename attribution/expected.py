@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from attribution.activity import ACTIVITY_BINS
 from attribution.contexts import Contexts
-from attribution.features import ACTIVITY_BINS, Features
+from attribution.features import Features
 from attribution.journeys import Journeys
 from attribution.posterior import Posterior
 from attribution.risk import Spells, summed_exposures

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.activity import cut_by_activity
+from attribution.activity import ACTIVITY_BINS, activity_nodes, cut_by_activity
 from attribution.contexts import Contexts, find_contexts
 from attribution.journeys import US_PER_DAY, Journeys
 from attribution.kernels import KERNELS, intensity
@@ -31,7 +31,6 @@ from attribution.risk import (
 from attribution.seasons import find_knots, season_basis
 
 __all__ = [
-    "ACTIVITY_BINS",
     "Features",
     "Terms",
     "TouchExposures",
@@ -42,8 +41,6 @@ __all__ = [
 FloatArray = NDArray[np.float64]
 SingleArray = NDArray[np.float32]
 IntArray = NDArray[np.int64]
-
-ACTIVITY_BINS = 16  # at most, of `attribution.activity`
 
 
 @dataclass(frozen=True)
@@ -122,9 +119,11 @@ class Features(Terms):
         accounts do not differ.
     risk_days
         Shape ``(baseline, activity, day)``.
+    activity_nodes
+        The bins that tell what all are worth, shape ``(node,)``.
     exposure_unit, exposure_context, exposures
-        Of each campaign and context there is, shapes ``(exposure,)`` and ``(state, activity,
-        exposure, kernel)``.
+        Of each campaign and context there is, shapes ``(exposure,)`` and ``(state, node, exposure,
+        kernel)``: weighted so that what nodes are worth gives what all bins give.
     touch_exposures
         The same, by the day of the touches.
     baselines
@@ -146,6 +145,7 @@ class Features(Terms):
     knots: IntArray
     calendar: FloatArray
     activity_levels: FloatArray
+    activity_nodes: IntArray
     risk_days: FloatArray
     exposure_unit: IntArray
     exposure_context: IntArray
@@ -174,10 +174,7 @@ def build_features(journeys: Journeys) -> Features:
     touch_exposures = _touch_exposures(journeys, spells, contexts)
     code = touch_exposures.unit * len(contexts.channel) + touch_exposures.context
     code, row = np.unique(code, return_inverse=True)
-    exposures = np.zeros((2, len(levels), len(code), KERNELS))
-    np.add.at(
-        exposures, (touch_exposures.state, touch_exposures.activity, row), touch_exposures.sums
-    )
+    nodes, weights = activity_nodes(levels)
     return Features(
         **touched,
         **_rows(touched, units),
@@ -191,16 +188,26 @@ def build_features(journeys: Journeys) -> Features:
         knots=knots,
         calendar=season_basis(first_day + np.arange(days), knots),
         activity_levels=levels,
+        activity_nodes=nodes,
         risk_days=risk_days,
         exposure_unit=code // max(len(contexts.channel), 1),
         exposure_context=code % max(len(contexts.channel), 1),
-        exposures=exposures.astype(np.float32),
+        exposures=_at_nodes(touch_exposures, row, len(code), weights),
         touch_exposures=touch_exposures,
         baselines=baselines,
         channels=channels,
         unit_touches=np.bincount(journeys.touches.unit, minlength=units),
         lift=lift_exposures(journeys, spells, contexts, touched["unit_channel"], len(levels)),
     )
+
+
+def _at_nodes(of: TouchExposures, row: IntArray, rows: int, weights: FloatArray) -> SingleArray:
+    """Exposures by state, node and row, shape ``(state, node, row, kernel)``."""
+    levels = len(weights)
+    cell = (of.state * levels + of.activity) * rows + row
+    sums = row_sums(of.sums, cell, 2 * levels * rows).reshape(2, levels, rows * KERNELS)
+    at_nodes = weights.T.astype(np.float32) @ sums
+    return np.asarray(at_nodes.reshape(2, weights.shape[1], rows, KERNELS))
 
 
 def _calendar(journeys: Journeys) -> tuple[int, int]:

@@ -41,7 +41,7 @@ class Inputs(NamedTuple):
     Rows and exposures are by campaign, so that long loops have one channel and the vector units
     work: ``kernels`` has shape ``(kernel, row)``, and the rows of fitted campaign ``f`` are those
     from ``first_row[f]`` to ``first_row[f + 1]``; so it is with ``first_exposure`` and campaigns,
-    and with ``lift_first`` and lift tests. ``exposures`` has shape ``(exposure, state * activity *
+    and with ``lift_first`` and lift tests. ``exposures`` has shape ``(exposure, state * node *
     kernel)``. ``event_levels`` are the sums of ``z`` and of its square over conversions.
     ``fitted_risk`` is about how many touches with all their time at risk would tell as much of each
     campaign's effect as the data do. ``fitted_of_unit`` is -1 where a campaign is integrated out.
@@ -60,6 +60,7 @@ class Inputs(NamedTuple):
     day: IntArray
     calendar: FloatArray
     levels: FloatArray
+    nodes: IntArray
     event_levels: FloatArray
     risk_days: FloatArray
     first_exposure: IndexArray
@@ -120,6 +121,7 @@ def build_inputs(features: Features, priors: Priors) -> Inputs:
         day=features.day.astype(np.int64),
         calendar=np.asfortranarray(season_design(features)),
         levels=features.activity_levels,
+        nodes=features.activity_nodes,
         event_levels=np.array([np.sum(known), np.sum(known**2)]),
         risk_days=np.ascontiguousarray(features.risk_days),
         context_channel=features.contexts.channel,
@@ -157,7 +159,7 @@ def _by_campaign(
     rows = np.lexsort((features.row_context, row_fitted))
     order = np.argsort(features.exposure_unit, kind="stable")
     exposures = features.exposures[:states, :, order].transpose(2, 0, 1, 3)
-    width = states * len(features.activity_levels) * KERNELS
+    width = states * len(features.activity_nodes) * KERNELS
     sums = features.exposures.sum(axis=(0, 1), dtype=np.float64).mean(axis=1)
     risk = np.bincount(features.exposure_unit, sums, minlength=len(fitted_of_unit))
     return {

@@ -23,7 +23,7 @@ Story
    whose weights make one bump over the log of the half-life, a share of which rises first. It
    integrates to one.
 7. Busier accounts may be better ones whatever the campaigns do: ``z_a`` is the log of an account's
-   touches relative to its segment's mean, in some twelve bins, and ``log g = γ z + c z²`` what that
+   touches relative to its segment's mean, in some twenty bins, and ``log g = γ z + c z²`` what that
    is worth: little activity may tell little, and much of it much. Without it all of that would be
    credited to campaigns. Of what goes with the touches of a channel that a lift test was of, a
    share is caused; the rest is credited to what would have come anyway.
@@ -146,7 +146,7 @@ def build_model(features: Features, priors: Priors) -> Any:
         pm.Potential("events", pt.sum(pt.log(base + by_state[data["state"]] * touched)))
         risk = pt.sum(data["risk_days"] * season, axis=2)
         pm.Potential("baseline_risk", -pt.sum(theta["baseline"] * pt.dot(risk, activity)))
-        scale = (by_state[:, None] * activity[None, :]).flatten()
+        scale = (by_state[:, None] * activity[data["nodes"]][None, :]).flatten()
         exposures = pt.dot(scale, data["exposures"]).reshape((-1, KERNELS))
         _effect_risk(pm, pt, data, theta, exposures * multiplier[data["exposure_context"], None])
         if len(features.lift.tests):
@@ -322,6 +322,7 @@ def _inputs(features: Features) -> dict[str, Any]:
         "event_day": features.day,
         "calendar": season_design(features),
         "levels": features.activity_levels,
+        "nodes": features.activity_nodes,
         "risk_days": features.risk_days,
         "log_repeats": log_repeats,
         "context_channel": contexts.channel,
@@ -329,9 +330,7 @@ def _inputs(features: Features) -> dict[str, Any]:
         "exposure_unit": features.exposure_unit,
         "exposure_context": features.exposure_context,
         "exposure_channel": features.unit_channel[features.exposure_unit],
-        "exposures": features.exposures[:states].reshape(
-            states * len(features.activity_levels), -1
-        ),
+        "exposures": features.exposures[:states].reshape(states * len(features.activity_nodes), -1),
         "unit_channel": features.unit_channel,
         "fitted": fitted,
         "fitted_channel": features.unit_channel[fitted],

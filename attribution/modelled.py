@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from attribution.activity import activity_at, cut_by_activity
+from attribution.activity import ACTIVITY_BINS, activity_at, cut_by_activity
 from attribution.contexts import Contexts, find_contexts
-from attribution.features import ACTIVITY_BINS
 from attribution.journeys import Journeys, load_journeys
 from attribution.kept import Kept, load_kept
 from attribution.posterior import Posterior

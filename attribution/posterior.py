@@ -17,7 +17,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 CREDIT_DRAWS = 250
-STRUCTURAL_DOUBT = 0.12
+STRUCTURAL_DOUBT = 0.06
 """Standard deviation of the log of what a channel's effects may be off by, beyond the posterior.
 
 The posterior is what the data say if the model is right. It isn't: delays have other shapes,
@@ -171,7 +171,7 @@ def _unit_risk(features: Features, posterior: Posterior) -> FloatArray:
     channel = features.unit_channel[features.exposure_unit]
     risk = np.zeros((len(posterior), len(features.unit_channel)))
     for d in range(len(posterior)):
-        scale = posterior.state[d][:, None] * posterior.activity[d]
+        scale = posterior.state[d][:, None] * posterior.activity[d][features.activity_nodes]
         total = np.einsum("sk,skrb->rb", scale, features.exposures, optimize=True)
         of_row = np.einsum("rb,rb->r", total, posterior.weights[d][channel])
         of_row *= multiplier[d][features.exposure_context]

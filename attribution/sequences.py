@@ -2,7 +2,7 @@
 
 A touch that comes within 30 days after another channel adds ``e^η`` times what it would otherwise,
 with one ``η`` for each ordered pair of channels (``attribution/model.py``). Its prior, a logistic
-with a scale of 0.25, has most orders make next to no difference.
+with a scale of 0.07, has most orders make next to no difference.
 
 Verdict
 -------

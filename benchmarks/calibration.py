@@ -251,7 +251,8 @@ def _weights(truth: dict[str, FloatArray]) -> FloatArray:
 def _added(features: Features, truth: dict[str, FloatArray]) -> FloatArray:
     """What touches add in expectation, by channel, while accounts are at risk."""
     channel = features.unit_channel[features.exposure_unit]
-    exposures = np.einsum("saek,a->ek", features.exposures, _activity(features, truth))
+    worth = _activity(features, truth)[features.activity_nodes]
+    exposures = np.einsum("saek,a->ek", features.exposures, worth)
     rows = exposures * _weights(truth)[channel]
     added = rows.sum(axis=1) * _multiplier(features, truth)[features.exposure_context]
     added *= np.exp(truth["log_effect"])[features.exposure_unit]

@@ -45,11 +45,10 @@ def main() -> None:
         print(_report(orjson.loads(options.read.read_bytes())))
         return
     signal.signal(signal.SIGTERM, _stop)
+    seeds = range(options.first, options.first + options.seeds)
     jobs = [
         (world, seed, conversions)
-        for conversions, seed, world in product(
-            options.conversions, range(1, options.seeds + 1), options.worlds
-        )
+        for conversions, seed, world in product(options.conversions, seeds, options.worlds)
     ]
     results: list[Result] = []
     try:
@@ -91,6 +90,7 @@ def _options() -> argparse.Namespace:
 
     parser.add_argument("--worlds", type=worlds, default=list(WORLDS), help="a,b; all unless told")
     parser.add_argument("--seeds", type=int, default=2, help="worlds of each kind and size")
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--conversions", type=sizes, default=[3000], help="sizes: 800,3000")
     parser.add_argument("--draws", type=int, default=500, help="of each chain")
     parser.add_argument("--tune", type=int, default=400)
