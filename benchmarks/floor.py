@@ -20,21 +20,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from attribution.features import build_features
+from attribution.journeys import US_PER_DAY
 from benchmarks.scores import CONTESTANTS
 from benchmarks.truth import LEVELS, error
 from benchmarks.worlds import WORLDS, World, make_world
 from benchmarks.worlds.spec import Spec
-from benchmarks.worlds.touches import season
+from benchmarks.worlds.touches import STRENGTH_SPREAD, season
 from benchmarks.worlds.world import START_US
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-STRENGTH_SPREAD = 0.4
-"""Of the log of channels' strengths in :func:`benchmarks.worlds.touches.draw_campaigns`."""
 SWEEPS, BURN_IN = 1_000, 200
 GRID = np.linspace(-5.0, 5.0, 201)
-US_PER_DAY = 86_400_000_000
 
 
 def worlds_known() -> list[str]:

@@ -7,14 +7,18 @@ from numpy.typing import NDArray
 
 from benchmarks.worlds.spec import SEGMENTS, Follow, Spec
 
-__all__ = ["Accounts", "Campaigns", "Touches", "draw_accounts", "draw_campaigns", "draw_touches",
-           "picked", "season"]  # fmt: skip
+__all__ = [
+    "STRENGTH_SPREAD", "Accounts", "Campaigns", "Touches", "draw_accounts", "draw_campaigns",
+    "draw_touches", "picked", "season",
+]  # fmt: skip
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 YEAR = 365.0
+STRENGTH_SPREAD = 0.4
+"""Standard deviation of the log of channels' strengths, from one world to another."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ def draw_campaigns(spec: Spec, rng: np.random.Generator) -> Campaigns:
     """Campaigns, as many in each channel, with effects that are relative still."""
     channel = np.sort(np.arange(spec.campaigns) % len(spec.channels))
     strength = np.array([one.strength for one in spec.channels])
-    strength = strength * np.exp(0.4 * rng.normal(size=len(strength)))
+    strength = strength * np.exp(STRENGTH_SPREAD * rng.normal(size=len(strength)))
     effect = strength[channel] * np.exp(spec.campaign_spread * rng.normal(size=len(channel)))
     effect[rng.permutation(len(channel))[: round(spec.null_share * len(channel))]] = 0.0
     opens = rng.uniform(-0.3, 0.8, len(channel)) * spec.days
