@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from attribution.features import build_features
 from attribution.journeys import US_PER_DAY
 from benchmarks.scores import CONTESTANTS
-from benchmarks.truth import LEVELS, error
+from benchmarks.truth import LEVELS, error, worlds_among
 from benchmarks.worlds import WORLDS, World, make_world
 from benchmarks.worlds.spec import Spec
 from benchmarks.worlds.touches import STRENGTH_SPREAD, season
@@ -217,15 +217,9 @@ def _options() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
-    def worlds(text: str) -> list[str]:
-        named = text.split(",")
-        for name in named:
-            if name not in worlds_known():
-                raise argparse.ArgumentTypeError(f"'{name}' is none of {', '.join(worlds_known())}")
-        return named
-
+    known = worlds_known()
     parser.add_argument(
-        "--worlds", type=worlds, default=worlds_known(), help="a,b; all unless told"
+        "--worlds", type=worlds_among(known), default=known, help="a,b; all unless told"
     )
     parser.add_argument("--seeds", type=int, default=20, help="worlds of each kind")
     parser.add_argument("--conversions", type=int, default=3000)

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from itertools import product
 from pathlib import Path
@@ -76,19 +76,12 @@ def _options() -> argparse.Namespace:
         prog="python -m benchmarks.truth", description=__doc__.split("\n")[0]
     )
 
-    def worlds(text: str) -> list[str]:
-        named = text.split(",")
-        for name in named:
-            if name not in WORLDS:
-                raise argparse.ArgumentTypeError(
-                    f"no world '{name}'; have {', '.join(sorted(WORLDS))}"
-                )
-        return named
-
     def sizes(text: str) -> list[int]:
         return [int(part) for part in text.split(",")]
 
-    parser.add_argument("--worlds", type=worlds, default=list(WORLDS), help="a,b; all unless told")
+    parser.add_argument(
+        "--worlds", type=worlds_among(WORLDS), default=list(WORLDS), help="a,b; all unless told"
+    )
     parser.add_argument("--seeds", type=int, default=2, help="worlds of each kind and size")
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--conversions", type=sizes, default=[3000], help="sizes: 800,3000")
@@ -100,6 +93,21 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, help="file for every number, JSON")
     parser.add_argument("--read", type=Path, help="print the tables of such a file, fit nothing")
     return parser.parse_args()
+
+
+def worlds_among(have: Collection[str]) -> Callable[[str], list[str]]:
+    """A reader of names of worlds, ``a,b``, for argparse; it tells of a name that is not there."""
+
+    def worlds(text: str) -> list[str]:
+        named = text.split(",")
+        for name in named:
+            if name not in have:
+                raise argparse.ArgumentTypeError(
+                    f"no world '{name}'; have {', '.join(sorted(have))}"
+                )
+        return named
+
+    return worlds
 
 
 def _processors() -> list[int]:
