@@ -75,9 +75,7 @@ def main() -> None:
     options = parser.parse_args()
     os.environ |= {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
     ranks: Ranks = {}
-    with ProcessPoolExecutor(
-        options.jobs, multiprocessing.get_context("spawn"), max_tasks_per_child=50
-    ) as pool:
+    with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool:
         seeds = range(options.seed, options.seed + options.fits)
         futures = [pool.submit(one_fit, seed) for seed in seeds]
         try:
