@@ -32,6 +32,7 @@ from attribution.rulebook import every_path
 from attribution.rules import LOOKBACK_DAYS
 from attribution.sampling import Sampling, sample
 from benchmarks.peers.environments import python_with
+from benchmarks.truth import worlds_among
 from benchmarks.worlds import WORLDS, World, make_world
 
 __all__ = ["main"]
@@ -49,16 +50,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.rivals", description=__doc__.split("\n")[0]
     )
-    parser.add_argument("--worlds", default="additive,propensity,retargeting,order")
+    parser.add_argument(
+        "--worlds", type=worlds_among(WORLDS), default="additive,propensity,retargeting,order"
+    )
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--conversions", type=int, default=3000)
     options = parser.parse_args()
-    named = options.worlds.split(",")
-    if unknown := {*named} - {*WORLDS}:
-        parser.error(f"no world {', '.join(sorted(unknown))}; have {', '.join(WORLDS)}")
     print("| world | " + " | ".join(f"{name}: error, seconds" for name in CONTESTANTS) + " |")
     print("|---" * (len(CONTESTANTS) + 1) + "|")
-    for name in named:
+    for name in options.worlds:
         for seed in range(1, options.seeds + 1):
             world = make_world(name, seed, options.conversions)
             found = [_measured(world, contestant) for contestant in CONTESTANTS.values()]
